@@ -1,0 +1,1 @@
+"""The roof: the command line, the supervisor and the services it runs."""

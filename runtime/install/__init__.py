@@ -1,0 +1,1 @@
+"""Installs what the platform runs on: jars and a Java runtime."""

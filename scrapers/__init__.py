@@ -1,0 +1,1 @@
+"""Scrapers: the outside world comes in, one file per source."""

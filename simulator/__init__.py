@@ -1,0 +1,1 @@
+"""A local server that speaks the sources' own formats, from a seed."""

@@ -1,0 +1,1 @@
+"""A stand-in for StarRocks: DuckDB behind StarRocks' own protocols."""

@@ -1,0 +1,1 @@
+"""The stream manager: the only door into Kafka."""
