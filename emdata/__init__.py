@@ -1,0 +1,1 @@
+"""The floor: contracts, derivations, state and settings that every other room shares."""

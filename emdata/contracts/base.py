@@ -1,0 +1,308 @@
+"""What a contract is made of: ``Record``, ``Dataset`` and the field types that may stand in one.
+
+A contract is one module in this package with one or more ``Record`` classes, each with a
+``dataset``. Everything downstream (topic, StarRocks table, Flink SQL, dbt staging, docs) is
+derived from it by ``emdata.derive``. Standard library and msgspec only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import IntEnum
+from functools import cache, cached_property
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from emdata.errors import ContractError
+
+
+class Priority(IntEnum):
+    """Delivery priority of a record; a lower number is more urgent."""
+
+    CRITICAL = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What a field means, for dictionaries and column comments; ``unit`` is UCUM-like text."""
+
+    text: str
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """Marks a ``str`` field that holds JSON text (kept as JSON in StarRocks)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Marks a ``str`` field that may be long (up to 1 MiB) instead of at most 256 characters."""
+
+    max_length: int = 1_048_576
+
+
+A = Annotated
+UtcDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
+"""An instant; aware, normalized to UTC by ``Record``."""
+GeoJsonText = Annotated[
+    str, Json(), Doc("GeoJSON geometry as text, WGS 84, longitude first")
+]
+JsonText = Annotated[str, Json()]
+LongText = Annotated[str, Text()]
+
+SHORT_TEXT_LENGTH = 256
+_DURATION = re.compile(r"^(\d+)(s|min|h|d)$")
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration such as ``30s``, ``20min``, ``26h`` or ``8d``.
+
+    Raises ContractError for anything else.
+    """
+    match = _DURATION.match(text)
+    if match is None:
+        raise ContractError(
+            "duration", value=text, allowed="a number with s, min, h or d"
+        )
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One kind of record: its name, identity and promises.
+
+    name: ``<source>_<entity>``, the raw table's name. source: the upstream's short name.
+    domain: disaster, weather, agriculture, drought, wildfire, ...
+    key: fields that identify the entity for ever. version: the field that orders versions of one
+    key (None: versions are ordered by arrival). unhashed: fields left out of the content hash.
+    event_time: the field that says when it happened. fresh_within: how long after the newest
+    event or refresh the dataset counts as fresh. terms: licence or terms of use.
+    full_snapshot: a complete pull lists every living key.
+    """
+
+    name: str
+    source: str
+    domain: str
+    title: str
+    key: tuple[str, ...]
+    event_time: str
+    fresh_within: str
+    terms: str
+    version: str | None = None
+    unhashed: tuple[str, ...] = ()
+    full_snapshot: bool = False
+    approved_critical: bool = False
+    landing_group: str = "bulk"
+    description: str = ""
+
+    @cached_property
+    def entity(self) -> str:
+        """The name without its source, such as ``disaster_declarations``."""
+        return self.name.removeprefix(self.source + "_")
+
+    @cached_property
+    def topic(self) -> str:
+        """Kafka topic ``<domain>-<source>-<dataset>``, such as ``disaster-fema-declarations``."""
+        short = self.entity.removeprefix(self.domain + "_").replace("_", "-")
+        return f"{self.domain}-{self.source}-{short}"
+
+    @cached_property
+    def staging(self) -> str:
+        """dbt staging model, such as ``stg_fema__disaster_declarations``."""
+        return f"stg_{self.source}__{self.entity}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a contract, as the derivations read it.
+
+    base is one of str, int, float, bool, date, datetime; kind refines str: "text", "json", "".
+    """
+
+    name: str
+    base: type
+    nullable: bool
+    doc: str
+    unit: str | None
+    kind: str = ""
+    max_length: int = SHORT_TEXT_LENGTH
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every contract. Subclasses are frozen, keyword-only structs with a ``dataset``.
+
+    Instants are normalized to UTC on construction. NaN and infinities are refused.
+    Raises ContractError on construction when a value cannot be stored.
+    """
+
+    dataset: ClassVar[Dataset]
+
+    def __post_init__(self) -> None:
+        for name in _instants(type(self)):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if value.tzinfo is None:
+                raise ContractError(
+                    f"{self.dataset.name}.{name}",
+                    value=value,
+                    allowed="an aware datetime",
+                )
+            if value.tzinfo is not UTC:
+                msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
+        for name in _floats(type(self)):
+            value = getattr(self, name)
+            if value is not None and (
+                value != value or value in (float("inf"), float("-inf"))
+            ):
+                raise ContractError(
+                    f"{self.dataset.name}.{name}",
+                    value=value,
+                    allowed="a finite number",
+                )
+
+    def priority(self) -> Priority:
+        """Return the delivery priority; LOW unless a contract says otherwise."""
+        return Priority.LOW
+
+    def record_key(self) -> str:
+        """Return the key fields joined by ``|`` (``\\`` and ``|`` in values escaped)."""
+        return "|".join(_key_part(getattr(self, name)) for name in self.dataset.key)
+
+    def kafka_key(self) -> str:
+        """Return the Kafka key: the entity's key, so that versions stay in order."""
+        return self.record_key()
+
+    def version_text(self) -> str | None:
+        """Return the version in a form that sorts as text, or None when undeclared."""
+        name = self.dataset.version
+        return None if name is None else _sortable(getattr(self, name))
+
+    def key_hash(self) -> bytes:
+        """Return 16 bytes of SHA-256 over the key."""
+        return hashlib.sha256(self.record_key().encode()).digest()[:16]
+
+    def content_hash(self) -> bytes:
+        """Return 16 bytes of SHA-256 over the canonical JSON of all hashed fields."""
+        return hashlib.sha256(_CANONICAL.encode(_hashed(self))).digest()[:16]
+
+    def payload(self) -> bytes:
+        """Return the contract's fields as one JSON object, instants as UTC without an offset."""
+        return _PLAIN.encode(
+            {name: getattr(self, name) for name in self.__struct_fields__}
+        )
+
+
+class _PlainEncoder:
+    """JSON whose instants read ``2026-11-21T09:14:10.000000``, which Flink and StarRocks take."""
+
+    def __init__(self, *, order: typing.Literal["sorted"] | None = None) -> None:
+        self._encoder = msgspec.json.Encoder(order=order)
+
+    def encode(self, fields: Mapping[str, Any]) -> bytes:
+        return self._encoder.encode({k: _plain(v) for k, v in fields.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return utc_text(value)
+    return value
+
+
+def utc_text(value: datetime) -> str:
+    """Write an aware instant as ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC, without an offset."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+_PLAIN = _PlainEncoder()
+_CANONICAL = _PlainEncoder(order="sorted")
+
+
+def _hashed(record: Record) -> dict[str, Any]:
+    skip = record.dataset.unhashed
+    return {n: getattr(record, n) for n in record.__struct_fields__ if n not in skip}
+
+
+def _key_part(value: Any) -> str:
+    text = utc_text(value) if isinstance(value, datetime) else str(value)
+    return text.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _sortable(value: Any) -> str:
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int):
+        return f"{value:020d}"
+    return str(value)
+
+
+@cache
+def fields_of(record: type[Record]) -> tuple[Field, ...]:
+    """Return the contract's fields in declaration order.
+
+    Raises ContractError for a type that the type table does not know.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    return tuple(_field(record, name, hints[name]) for name in record.__struct_fields__)
+
+
+@cache
+def _instants(record: type[Record]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields_of(record) if f.base is datetime)
+
+
+@cache
+def _floats(record: type[Record]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields_of(record) if f.base is float)
+
+
+_BASES = (bool, int, float, str, datetime, date)
+
+
+def _field(record: type[Record], name: str, hint: Any) -> Field:
+    nullable, marks = False, []
+    while True:
+        origin = get_origin(hint)
+        if origin is Annotated:
+            hint, *extra = get_args(hint)
+            marks.extend(extra)
+        elif origin in (typing.Union, types.UnionType):
+            inner = [arg for arg in get_args(hint) if arg is not type(None)]
+            nullable = nullable or len(inner) < len(get_args(hint))
+            if len(inner) != 1:
+                break
+            hint = inner[0]
+        else:
+            break
+    if hint not in _BASES:
+        raise ContractError(
+            f"{record.__name__}.{name}",
+            value=hint,
+            allowed="str, int, float, bool, date, UtcDatetime, optional or annotated",
+        )
+    docs = [mark for mark in marks if isinstance(mark, Doc)]
+    doc = docs[0] if docs else Doc("")
+    text = next((mark for mark in marks if isinstance(mark, Text)), None)
+    kind = (
+        "json"
+        if any(isinstance(mark, Json) for mark in marks)
+        else "text"
+        if text
+        else ""
+    )
+    length = text.max_length if text else SHORT_TEXT_LENGTH
+    return Field(name, hint, nullable, doc.text, doc.unit, kind, length)

@@ -1,0 +1,73 @@
+"""A thin StarRocks client over the MySQL protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pymysql
+import pymysql.cursors
+
+from emdata.errors import WarehouseError, WarehouseUnavailable
+
+# 2003/2006/2013/2055: cannot connect, gone away, lost, lost during query (client errors of MySQL).
+_CONNECTION_CODES = frozenset({2003, 2006, 2013, 2055})
+
+
+class Warehouse:
+    """Opens one connection a call; cheap on loopback and never stale after a restart."""
+
+    def __init__(
+        self, host: str, port: int, user: str, password: str, *, timeout: float = 10.0
+    ) -> None:
+        self._options: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "user": user,
+            "password": password,
+            "connect_timeout": timeout,
+            "read_timeout": timeout,
+            "write_timeout": timeout,
+            "autocommit": True,
+            "cursorclass": pymysql.cursors.DictCursor,
+        }
+
+    @contextmanager
+    def connect(self) -> Iterator[pymysql.connections.Connection[Any]]:
+        """Yield an open connection.
+
+        Raises WarehouseUnavailable when the server cannot be reached, WarehouseError when it
+        refuses a statement.
+        """
+        try:
+            connection = pymysql.connect(**self._options)
+        except pymysql.MySQLError as error:
+            raise _translate(error) from error
+        try:
+            yield connection
+        except pymysql.MySQLError as error:
+            raise _translate(error) from error
+        finally:
+            connection.close()
+
+    def query(
+        self, sql: str, args: Sequence[Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return all rows of a statement as dicts by column name."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(sql, args)
+            return list(cursor.fetchall())
+
+    def execute(self, *statements: str) -> None:
+        """Run statements one after the other on one connection."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+
+def _translate(error: pymysql.MySQLError) -> WarehouseError | WarehouseUnavailable:
+    code = error.args[0] if error.args else 0
+    if isinstance(error, pymysql.err.InterfaceError) or code in _CONNECTION_CODES:
+        return WarehouseUnavailable(f"StarRocks: {error}")
+    return WarehouseError(f"StarRocks: {error}")
