@@ -8,6 +8,7 @@ derived from it by ``emdata.derive``. Standard library and msgspec only.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import types
 import typing
@@ -89,7 +90,8 @@ class Dataset:
     key (None: versions are ordered by arrival). unhashed: fields left out of the content hash.
     event_time: the field that says when it happened. fresh_within: how long after the newest
     event or refresh the dataset counts as fresh. terms: licence or terms of use.
-    full_snapshot: a complete pull lists every living key.
+    full_snapshot: a complete pull lists every living key. periodic: new events are due all the
+    time, so that silence beyond fresh_within is upstream's fault (stale) and not merely quiet.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Dataset:
     version: str | None = None
     unhashed: tuple[str, ...] = ()
     full_snapshot: bool = False
+    periodic: bool = False
     approved_critical: bool = False
     landing_group: str = "bulk"
     description: str = ""
@@ -164,9 +167,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
                 msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
         for name in _floats(type(self)):
             value = getattr(self, name)
-            if value is not None and (
-                value != value or value in (float("inf"), float("-inf"))
-            ):
+            if value is not None and not math.isfinite(value):
                 raise ContractError(
                     f"{self.dataset.name}.{name}",
                     value=value,

@@ -1,0 +1,220 @@
+"""Applying the log to PostgreSQL: one transaction a COMMIT frame, idempotent by poll id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, bindparam
+from sqlalchemy.dialects.postgresql import insert
+
+from emdata.commits import Commit, Dead, SeenUpdate
+from emdata.state.database import transaction
+from emdata.state.tables import (
+    cursors,
+    dead_letters,
+    poll_datasets,
+    polls,
+    requests,
+    seen,
+)
+
+CHUNK = 2000
+
+
+def instant(text: str | None) -> datetime | None:
+    """Read a UTC text of the log as an aware datetime."""
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def apply_commit(engine: Engine, commit: Commit) -> bool:
+    """Apply one COMMIT frame; returns False when it had been applied before.
+
+    Raises StateUnavailable when PostgreSQL is away.
+    """
+    with transaction(engine) as connection:
+        if not _insert_poll(connection, commit):
+            return False
+        _insert_datasets(connection, commit)
+        _upsert_seen(connection, commit)
+        _upsert_deads(connection, commit.writer, commit.deads)
+        _move_cursor(connection, commit)
+        _finish_requests(connection, commit)
+        return True
+
+
+def apply_dead(engine: Engine, writer: int, dead: Dead) -> None:
+    """Store one record that died after its acceptance; idempotent by its id.
+
+    Raises StateUnavailable when PostgreSQL is away.
+    """
+    with transaction(engine) as connection:
+        statement = insert(dead_letters).values(_dead_row(writer, dead))
+        connection.execute(statement.on_conflict_do_nothing())
+
+
+def _insert_poll(connection: Connection, commit: Commit) -> bool:
+    finished = instant(commit.finished_at)
+    assert finished is not None
+    values = {
+        "poll_id": commit.poll_id,
+        "writer": commit.writer,
+        "stream": commit.stream,
+        "source": commit.source,
+        "started_at": instant(commit.started_at),
+        "finished_at": finished,
+        "hour": finished.replace(minute=0, second=0, microsecond=0),
+        "outcome": commit.outcome,
+        "error_class": commit.error_class,
+        "error": _storable(commit.error),
+        "is_complete": commit.is_complete,
+        "documents": commit.documents,
+        "bytes": commit.bytes,
+        "rows": commit.rows,
+        "rows_ignored": commit.rows_ignored,
+        "rows_rejected": commit.rows_rejected,
+        "rows_parsed": commit.rows_parsed,
+        "raw_documents": commit.raw_documents,
+    }
+    statement = (
+        insert(polls).values(values).on_conflict_do_nothing().returning(polls.c.poll_id)
+    )
+    return connection.execute(statement).first() is not None
+
+
+def _insert_datasets(connection: Connection, commit: Commit) -> None:
+    rows = [
+        {
+            "poll_id": commit.poll_id,
+            "dataset": dataset,
+            "writer": commit.writer,
+            "records": counts.records,
+            "unchanged": counts.unchanged,
+            "rejected": counts.rejected,
+            "deferred": counts.deferred,
+            "accepted": counts.accepted,
+            "first_seq": counts.first_seq,
+            "last_seq": counts.last_seq,
+            "newest_event_at": instant(counts.newest_event_at),
+        }
+        for dataset, counts in commit.datasets.items()
+    ]
+    if rows:
+        connection.execute(insert(poll_datasets), rows)
+
+
+def _upsert_seen(connection: Connection, commit: Commit) -> None:
+    statement = insert(seen)
+    statement = statement.on_conflict_do_update(
+        index_elements=[seen.c.dataset, seen.c.key_hash],
+        set_={
+            name: statement.excluded[name]
+            for name in ("content_hash", "version", "writer", "seq")
+        },
+    )
+    for dataset, updates in commit.seen.items():
+        for chunk in _chunks(_newest_per_key(updates)):
+            connection.execute(
+                statement,
+                [
+                    {
+                        "dataset": dataset,
+                        "key_hash": update.key_hash,
+                        "content_hash": update.content_hash,
+                        "version": update.version,
+                        "writer": commit.writer,
+                        "seq": update.seq,
+                    }
+                    for update in chunk
+                ],
+            )
+
+
+def _newest_per_key(updates: Iterable[SeenUpdate]) -> list[SeenUpdate]:
+    newest: dict[bytes, SeenUpdate] = {}
+    for update in updates:
+        newest[update.key_hash] = update
+    return list(newest.values())
+
+
+def _upsert_deads(connection: Connection, writer: int, deads: Sequence[Dead]) -> None:
+    if not deads:
+        return
+    statement = insert(dead_letters)
+    statement = statement.on_conflict_do_update(
+        index_elements=[dead_letters.c.id],
+        set_={
+            "occurrences": dead_letters.c.occurrences + statement.excluded.occurrences,
+            "last_at": statement.excluded.last_at,
+            "poll_id": statement.excluded.poll_id,
+        },
+    )
+    connection.execute(statement, [_dead_row(writer, dead) for dead in deads])
+
+
+def _dead_row(writer: int, dead: Dead) -> dict[str, Any]:
+    return {
+        "id": dead.id,
+        "writer": writer,
+        "stream": dead.stream,
+        "dataset": dead.dataset,
+        "seq": dead.seq,
+        "poll_id": dead.poll_id,
+        "cause": dead.cause,
+        "reason": _storable(dead.reason),
+        "payload": dead.payload,
+        "occurrences": dead.occurrences,
+        "first_at": instant(dead.at),
+        "last_at": instant(dead.at),
+    }
+
+
+def _move_cursor(connection: Connection, commit: Commit) -> None:
+    if commit.cursor is None:
+        return
+    statement = insert(cursors).values(
+        stream=commit.stream,
+        cursor=commit.cursor,
+        poll_id=commit.poll_id,
+        committed_at=instant(commit.finished_at),
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[cursors.c.stream],
+            set_={
+                name: statement.excluded[name]
+                for name in ("cursor", "poll_id", "committed_at")
+            },
+        )
+    )
+
+
+def _finish_requests(connection: Connection, commit: Commit) -> None:
+    if not commit.request_ids:
+        return
+    connection.execute(
+        requests.update()
+        .where(requests.c.id == bindparam("request"))
+        .values(
+            finished_at=instant(commit.finished_at),
+            poll_id=commit.poll_id,
+            outcome=commit.outcome,
+            error=_storable(commit.error),
+        ),
+        [{"request": request} for request in commit.request_ids],
+    )
+    connection.execute(sa.text("NOTIFY emdata_answers"))
+
+
+def _storable(text: str | None) -> str | None:
+    # PostgreSQL's text has no NUL and no lone surrogate; a source's bytes may hold both.
+    if text is None:
+        return None
+    return text.replace("\x00", "\\u0000").encode("utf-8", "backslashreplace").decode()
+
+
+def _chunks(updates: list[SeenUpdate]) -> Iterator[list[SeenUpdate]]:
+    for start in range(0, len(updates), CHUNK):
+        yield updates[start : start + CHUNK]
