@@ -89,6 +89,25 @@ def read_jar_lock(lock: Path) -> tuple[Jar, ...]:
     return tuple(jars)
 
 
+def relock(lock: Path, *, environ: Mapping[str, str], fetch: Fetch | None = None) -> None:
+    """Fetch every coordinate of the lock and write its checksum anew; comments stay.
+
+    For whoever edits a version: review the difference before it is committed.
+    """
+    get = fetch if fetch is not None else maven_fetch(environ)
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="relock-") as scratch:
+        for number, line in enumerate(lock.read_text(encoding="utf-8").splitlines()):
+            fields = line.partition("#")[0].split()
+            if fields:
+                jar = Jar(fields[0], fields[1], "")
+                checksum = sha256_of(get(jar, Path(scratch) / str(number)))
+                lines.append(f"{jar.folder} {jar.coordinate} {checksum}")
+            else:
+                lines.append(line)
+    lock.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, lower-case hexadecimal."""
     with path.open("rb") as file:

@@ -1,0 +1,29 @@
+"""Rules that hold for all tests: system programs, hypothesis profiles."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadlines: the machine is shared with servers that other tests start.
+_QUIET = (HealthCheck.too_slow,)
+settings.register_profile("fast", deadline=None, max_examples=50, suppress_health_check=_QUIET)
+settings.register_profile("long", deadline=None, max_examples=2000, suppress_health_check=_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A missing program is a loud skip on a developer's machine and a failure in CI."""
+    for marker in item.iter_markers("system"):
+        programs = marker.args
+        if not programs:
+            pytest.fail("mark the program that is needed: @pytest.mark.system('chromium')")
+        missing = [program for program in programs if shutil.which(program) is None]
+        if missing:
+            reason = f"{', '.join(missing)} not found: run `make test-system-deps`"
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason)
+            pytest.skip(reason)
