@@ -209,9 +209,10 @@ def execute(tools: Path, program: str, arguments: Sequence[str]) -> None:
     environ["PATH"] = os.pathsep.join([str(programs), environ.get("PATH", os.defpath)])
     environ.setdefault("EMDATA_TOOLS", str(tools))
     environ.pop("PYTHONHOME", None)
-    if not (programs / program).exists():
-        raise Missing(f"{program} is not a program of {programs}")
-    os.execve(programs / program, [program, *arguments], environ)  # noqa: S606 (no shell: that is the point)
+    found = shutil.which(program, path=environ["PATH"])
+    if found is None:
+        raise Missing(f"the program {program} is neither in {programs} nor on the PATH")
+    os.execve(found, [program, *arguments], environ)  # noqa: S606 (no shell: that is the point)
 
 
 def main(arguments: Sequence[str]) -> int:
