@@ -1,0 +1,302 @@
+"""Contracts and settings -> the Flink jobs to run, as data.
+
+Pure: nothing is contacted. The plan can be printed: a placeholder stands for the password.
+Landing is divided by ``Dataset.landing_group``, so that a table that refuses loads stalls neither
+the alerts nor the checkpoints of other groups. Windows are divided by how long their state lives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from emdata.contracts.base import Record
+from emdata.derive.flink import (
+    StarRocksTarget,
+    kafka_options,
+    landing_group_id,
+    landing_insert_sql,
+    quote,
+    sink_table_sql,
+    source_columns,
+    source_name,
+    source_table_sql,
+    starrocks_options,
+    table_sql,
+)
+from emdata.errors import ContractError, SettingError
+from emdata.settings import Settings
+from flink_jobs.windows import (
+    HASH_LENGTH,
+    WindowTable,
+    window_columns,
+    window_insert_sql,
+    window_tables,
+)
+
+PLAN_FORMAT = 1
+"""Raise it when state of running windows must not be restored although their SQL is the same."""
+WINDOW_CHECKPOINT_FACTOR = 3
+MINI_BATCH_LATENCY = "500 ms"
+_NOWHERE = StarRocksTarget("", 0, 0, "")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One Flink job: a statement set.
+
+    hash: over what decides whether state can be restored (SQL and plan-affecting settings), not
+    over addresses. fingerprint: over everything; the same fingerprint means nothing to do.
+    datasets: whose topics are read. tables: the StarRocks tables written, without database.
+    setup: statements run before ``inserts``. groups: Kafka consumer group by dataset.
+    """
+
+    name: str
+    kind: Literal["landing", "windows"]
+    hash: str
+    fingerprint: str
+    datasets: tuple[str, ...]
+    tables: tuple[str, ...]
+    groups: dict[str, str]
+    setup: tuple[str, ...]
+    inserts: tuple[str, ...]
+    config: dict[str, str]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """All jobs, landing first, each kind in order of name."""
+
+    format: int
+    jobs: tuple[Job, ...]
+
+
+def build_plan(
+    contracts: Iterable[type[Record]],
+    settings: Settings,
+    checkpoints: Path,
+    *,
+    windows: Iterable[WindowTable] | None = None,
+    parallelism: int = 1,
+) -> Plan:
+    """Return the jobs for these contracts.
+
+    ``checkpoints`` is the directory under which Flink keeps them. ``windows`` defaults to every
+    window table. Raises SettingError when topics would expire before the windows' state does,
+    ContractError when a window counts a dataset that has no contract.
+    """
+    records = sorted(contracts, key=lambda record: record.dataset.name)
+    tables = tuple(window_tables() if windows is None else windows)
+    if tables and settings.kafka_window_retention_days <= settings.window_state_days:
+        raise SettingError(
+            "EMDATA_KAFKA_WINDOW_RETENTION_DAYS",
+            value=settings.kafka_window_retention_days,
+            allowed=f"more than EMDATA_WINDOW_STATE_DAYS ({settings.window_state_days})",
+            fix="windows are rebuilt from these topics; keep them longer than the state",
+        )
+    builder = _Builder(settings, checkpoints, parallelism)
+    landing = [builder.landing(group, members) for group, members in _by_group(records)]
+    by_name = {record.dataset.name: record for record in records}
+    windowed = [builder.windows(job, members, by_name) for job, members in _by_job(tables)]
+    return Plan(format=PLAN_FORMAT, jobs=(*landing, *windowed))
+
+
+def _by_group(records: list[type[Record]]) -> list[tuple[str, list[type[Record]]]]:
+    groups: dict[str, list[type[Record]]] = {}
+    for record in records:
+        groups.setdefault(record.dataset.landing_group, []).append(record)
+    return sorted(groups.items())
+
+
+def _by_job(tables: Iterable[WindowTable]) -> list[tuple[str, list[WindowTable]]]:
+    jobs: dict[str, list[WindowTable]] = {}
+    for table in sorted(tables, key=lambda table: table.name):
+        jobs.setdefault(table.job, []).append(table)
+    return sorted(jobs.items())
+
+
+class _Builder:
+    def __init__(self, settings: Settings, checkpoints: Path, parallelism: int) -> None:
+        self._settings = settings
+        self._checkpoints = checkpoints
+        self._parallelism = parallelism
+        self._target = StarRocksTarget(
+            settings.starrocks_host,
+            settings.starrocks_mysql_port,
+            settings.starrocks_http_port,
+            settings.starrocks_user,
+        )
+
+    def landing(self, group: str, records: list[type[Record]]) -> Job:
+        name = f"landing-{group}"
+        groups = {record.dataset.name: landing_group_id(record) for record in records}
+        plan_config = self._plan_config()
+        inserts = tuple(landing_insert_sql(record) for record in records)
+        return self._job(
+            name=name,
+            kind="landing",
+            tables=tuple(record.dataset.name for record in records),
+            groups=groups,
+            neutral=_landing_setup(records, "", _NOWHERE, groups),
+            setup=_landing_setup(records, self._settings.kafka_servers, self._target, groups),
+            inserts=inserts,
+            plan_config=plan_config,
+        )
+
+    def windows(
+        self, job: str, tables: list[WindowTable], records: Mapping[str, type[Record]]
+    ) -> Job:
+        for table in tables:
+            if table.dataset not in records:
+                raise ContractError(
+                    f"window {table.name}", value=table.dataset, allowed=", ".join(records)
+                )
+        if len({table.forever for table in tables}) > 1:
+            raise ContractError(
+                f"window job {job}", value=job, allowed="windows of one state lifetime"
+            )
+        days = self._settings.window_state_days
+        plan_config = self._plan_config() | {
+            "table.exec.state.ttl": "0 ms" if tables[0].forever else f"{days} d",
+            "table.exec.mini-batch.enabled": "true",
+            "table.exec.mini-batch.allow-latency": MINI_BATCH_LATENCY,
+            "table.exec.mini-batch.size": "5000",
+        }
+        inserts = tuple(window_insert_sql(t, records[t.dataset], days) for t in tables)
+        neutral = _window_setup(tables, records, "", _NOWHERE, {}, "")
+        job_hash = _hash(neutral, inserts, plan_config)
+        name = f"windows-{job}"
+        datasets = sorted({table.dataset for table in tables})
+        groups = {d: f"emdata-{name}-{job_hash[:HASH_LENGTH]}-{d}" for d in datasets}
+        servers = self._settings.kafka_servers
+        return self._job(
+            name=name,
+            kind="windows",
+            tables=tuple(table.physical(job_hash) for table in tables),
+            groups=groups,
+            neutral=neutral,
+            setup=_window_setup(tables, records, servers, self._target, groups, job_hash),
+            inserts=inserts,
+            plan_config=plan_config,
+        )
+
+    def _job(
+        self,
+        *,
+        name: str,
+        kind: Literal["landing", "windows"],
+        tables: tuple[str, ...],
+        groups: dict[str, str],
+        neutral: tuple[str, ...],
+        setup: tuple[str, ...],
+        inserts: tuple[str, ...],
+        plan_config: dict[str, str],
+    ) -> Job:
+        config = plan_config | self._run_config(name, kind)
+        return Job(
+            name=name,
+            kind=kind,
+            hash=_hash(neutral, inserts, plan_config),
+            fingerprint=_hash(setup, inserts, config),
+            datasets=tuple(groups),
+            tables=tables,
+            groups=groups,
+            setup=setup,
+            inserts=inserts,
+            config=config,
+        )
+
+    def _plan_config(self) -> dict[str, str]:
+        """Settings that shape the operators or their state: part of the hash."""
+        return {
+            "execution.runtime-mode": "streaming",
+            "parallelism.default": str(self._parallelism),
+            "state.backend.type": "hashmap",
+            "table.local-time-zone": "UTC",
+            # An idle split would make its later rows late; measured to lose rows after a kill.
+            "table.exec.source.idle-timeout": "0 ms",
+            "table.exec.sink.not-null-enforcer": "ERROR",
+            "table.exec.sink.upsert-materialize": "NONE",
+        }
+
+    def _run_config(self, name: str, kind: str) -> dict[str, str]:
+        interval = self._settings.flink_checkpoint_ms
+        windows = kind == "windows"
+        return {
+            "pipeline.name": name,
+            "execution.checkpointing.interval": (
+                f"{interval * WINDOW_CHECKPOINT_FACTOR if windows else interval} ms"
+            ),
+            "execution.checkpointing.mode": "EXACTLY_ONCE",
+            "execution.checkpointing.timeout": "2 min",
+            "execution.checkpointing.tolerable-failed-checkpoints": "1000",
+            "execution.checkpointing.storage": "filesystem",
+            "execution.checkpointing.dir": self._checkpoints.as_uri(),
+            "execution.checkpointing.num-retained": "2" if windows else "1",
+            "execution.checkpointing.externalized-checkpoint-retention": (
+                "RETAIN_ON_CANCELLATION" if windows else "DELETE_ON_CANCELLATION"
+            ),
+            # Without a limit of attempts: a table may stay away for a weekend.
+            "restart-strategy.type": "exponential-delay",
+            "restart-strategy.exponential-delay.initial-backoff": "1 s",
+            "restart-strategy.exponential-delay.max-backoff": "30 s",
+            "restart-strategy.exponential-delay.backoff-multiplier": "2.0",
+            "restart-strategy.exponential-delay.reset-backoff-threshold": "2 min",
+            "restart-strategy.exponential-delay.jitter-factor": "0.1",
+        }
+
+
+def _landing_setup(
+    records: list[type[Record]], servers: str, target: StarRocksTarget, groups: Mapping[str, str]
+) -> tuple[str, ...]:
+    statements: list[str] = []
+    for record in records:
+        statements.append(source_table_sql(record, servers, groups[record.dataset.name]))
+        statements.append(sink_table_sql(record, target))
+    return tuple(statements)
+
+
+def _window_setup(
+    tables: list[WindowTable],
+    records: Mapping[str, type[Record]],
+    servers: str,
+    target: StarRocksTarget,
+    groups: Mapping[str, str],
+    job_hash: str,
+) -> tuple[str, ...]:
+    statements: list[str] = []
+    for dataset in sorted({table.dataset for table in tables}):
+        record = records[dataset]
+        statements.append(
+            source_table_sql(record, servers, groups.get(dataset, ""), committed=False)
+        )
+    for table in tables:
+        physical = table.physical(job_hash) if job_hash else table.name
+        options = starrocks_options(target, physical)
+        keys = [column.name for column in table.keys]
+        statements.append(table_sql(table.name, window_columns(table), options, keys))
+    return tuple(statements)
+
+
+def _hash(setup: tuple[str, ...], inserts: tuple[str, ...], config: dict[str, str]) -> str:
+    text = msgspec.json.encode([PLAN_FORMAT, setup, inserts, sorted(config.items())])
+    return hashlib.sha256(text).hexdigest()
+
+
+def landing_sql(record: type[Record], settings: Settings) -> str:
+    """Return the SQL that lands one dataset, for people to read."""
+    target = StarRocksTarget(
+        settings.starrocks_host,
+        settings.starrocks_mysql_port,
+        settings.starrocks_http_port,
+        settings.starrocks_user,
+    )
+    servers = settings.kafka_servers
+    statements = (
+        source_table_sql(record, servers, landing_group_id(record)),
+        sink_table_sql(record, target),
+        landing_insert_sql(record),
+    )
+    return ";\n\n".join(statements) + ";\n"
