@@ -14,8 +14,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -24,6 +23,7 @@ from emdata.clock import Clock
 from emdata.contracts.base import Record, utc_text
 from emdata.errors import ContractError
 from emdata.settings import Settings
+from scrapers.httpdate import http_date
 
 if TYPE_CHECKING:
     from scrapers.http import HttpClient
@@ -62,13 +62,7 @@ class Document:
     def served_at(self) -> datetime:
         """The source's own clock (its Date header) where it sent one, else ``fetched_at``."""
         text = self.headers.get("date")
-        if text is None:
-            return self.fetched_at
-        try:
-            value = parsedate_to_datetime(text)
-        except ValueError:
-            return self.fetched_at
-        return value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+        return (http_date(text) if text is not None else None) or self.fetched_at
 
 
 class Watermark:

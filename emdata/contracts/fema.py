@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated as A
+from typing import Annotated as A  # noqa: N817
 from typing import ClassVar
 
 from emdata.contracts.base import Dataset, Doc, Priority, Record, UtcDatetime
