@@ -7,11 +7,33 @@ import subprocess
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TARGETS = (
-    "help start stop restart status health troubleshoot logs logs-dagster logs-flink "
-    "logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format "
-    "db-connect shell-kafka emergency-stop clean bench-footprint bench-latency"
-).split()
+TARGETS = [
+    "help",
+    "start",
+    "stop",
+    "restart",
+    "status",
+    "health",
+    "troubleshoot",
+    "logs",
+    "logs-dagster",
+    "logs-flink",
+    "logs-starrocks",
+    "dev-setup",
+    "check",
+    "test",
+    "test-fast",
+    "test-long",
+    "test-system-deps",
+    "check-live",
+    "format",
+    "db-connect",
+    "shell-kafka",
+    "emergency-stop",
+    "clean",
+    "bench-footprint",
+    "bench-latency",
+]
 
 
 def make(*arguments: str) -> str:
