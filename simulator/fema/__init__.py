@@ -1,0 +1,1 @@
+"""OpenFEMA: https://www.fema.gov/about/openfema/api"""

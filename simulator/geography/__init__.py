@@ -1,0 +1,1 @@
+"""Places: public-domain codes of counties and NWS zones, written down by hand."""

@@ -1,0 +1,51 @@
+"""The simulator as a process: one uvicorn server on the loopback interface."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from emdata.clock import Clock, SystemClock
+from emdata.telemetry import get_logger
+from simulator.app import create_app
+from simulator.clock import SimulatedClock
+from simulator.ledger import Ledger
+from simulator.world import World
+
+log = get_logger(__name__)
+
+
+def build(directory: Path, *, seed: int, speed: float, clock: Clock) -> ASGIApp:
+    """Return the application of the world kept in ``directory`` (made when missing).
+
+    Raises SettingError when that world has another seed, ServiceError when it cannot be read.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    simulated = SimulatedClock(directory / "clock.json", clock, seed=seed, speed=speed)
+    world = World(directory, simulated, seed)
+    return create_app(world, Ledger(directory / "ledger.sqlite"), clock)
+
+
+def run(directory: Path, *, port: int, seed: int, speed: float) -> None:
+    """Serve on 127.0.0.1:``port`` until SIGTERM or SIGINT."""
+    app = build(directory, seed=seed, speed=speed, clock=SystemClock())
+    gc.freeze()  # the world is built: no need to look at it again in every collection
+    log.info("simulator_started", port=port, seed=seed, speed=speed, directory=str(directory))
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=port,
+        loop="asyncio",
+        http="h11",
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        log_level="critical",
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    uvicorn.Server(config).run()
