@@ -1,0 +1,1 @@
+"""Sub-commands of `emdata`; every module here adds its own to the root command."""

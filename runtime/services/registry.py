@@ -1,0 +1,35 @@
+"""All services of the embedded profile, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from emdata.errors import SettingError
+from runtime.context import Context
+from runtime.install import Java
+from runtime.services import flink, kafka, postgres
+from runtime.services.base import LOOPBACK, Service
+
+_LOCAL = (LOOPBACK, "localhost")
+
+
+def all_services(context: Context, java: Java) -> list[Service]:
+    """The services this platform runs itself; servers that a setting names elsewhere are not."""
+    settings = context.settings
+    services: list[Service] = []
+    if settings.postgres_host in _LOCAL:
+        services.append(postgres.service(context))
+    if not settings.kafka_bootstrap_servers:
+        services.append(kafka.service(context, java))
+    services += [flink.jobmanager(context, java), flink.taskmanager(context, java)]
+    return services
+
+
+def choose(services: list[Service], only: str) -> list[Service]:
+    """The services named in a comma-separated list; all for an empty one."""
+    if not only:
+        return services
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    names = [service.name for service in services]
+    for name in wanted:
+        if name not in names:
+            raise SettingError("--only", value=name, allowed=", ".join(names), searched=["options"])
+    return [service for service in services if service.name in wanted]
