@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 from starlette.requests import Request
@@ -55,8 +55,11 @@ class Admin:
         return _json({"clock": self._world.clock.describe(), "datasets": self._ledger.summary()})
 
     async def _versions(self, request: Request) -> Response:
-        lines: Iterable[bytes] = self._ledger.versions(request.path_params["dataset"])
-        return StreamingResponse(lines, media_type="application/x-ndjson")
+        async def lines() -> AsyncIterator[bytes]:
+            for line in self._ledger.versions(request.path_params["dataset"]):
+                yield line
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def _clock(self, request: Request) -> Response:
         if request.method == "POST":

@@ -32,13 +32,15 @@ SELECT dataset, key, fingerprint, acknowledged_at,
 FROM versions WHERE acknowledged_at IS NOT NULL
 """
 Served = tuple[str, str, int]
+_BATCH = 1_000
 
 
 class Ledger:
     """Keys and versions served, with the first and last time of each. One process writes it."""
 
     def __init__(self, file: Path) -> None:
-        self._db = sqlite3.connect(file, isolation_level=None)
+        # One event loop uses it, which need not run in the thread that builds the application.
+        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")  # outlives a kill; a power cut is not the aim
         self._db.execute(_SCHEMA)
@@ -105,22 +107,27 @@ class Ledger:
         return datasets
 
     def versions(self, dataset: str) -> Iterator[bytes]:
-        """Return every version of a dataset as lines of JSON, in order of key and version."""
+        """Give every version of a dataset as lines of JSON, in order of key and version."""
         columns = (
             "key", "version", "fingerprint", "first_served_at", "last_served_at",
             "first_simulated_at", "last_simulated_at", "times", "acknowledged_at",
             "acknowledged_times",
         )  # fmt: skip
-        rows = self._db.execute(
-            "SELECT key, n, fingerprint, first_served_at, last_served_at, first_simulated_at,"
-            " last_simulated_at, times, acknowledged_at, acknowledged_times, content"
-            " FROM versions WHERE dataset = ? ORDER BY key, n",
-            (dataset,),
-        ).fetchall()
-        for row in rows:
-            line = dict(zip(columns, row[:-1], strict=True))
-            line["values"] = msgspec.Raw(row[-1].encode())
-            yield msgspec.json.encode(line) + b"\n"
+        last: tuple[str, int] = ("", 0)
+        while True:
+            rows = self._db.execute(
+                "SELECT key, n, fingerprint, first_served_at, last_served_at, first_simulated_at,"
+                " last_simulated_at, times, acknowledged_at, acknowledged_times, content"
+                " FROM versions WHERE dataset = ? AND (key, n) > (?, ?) ORDER BY key, n LIMIT ?",
+                (dataset, *last, _BATCH),
+            ).fetchall()
+            for row in rows:
+                line = dict(zip(columns, row[:-1], strict=True))
+                line["values"] = msgspec.Raw(row[-1].encode())
+                yield msgspec.json.encode(line) + b"\n"
+            if len(rows) < _BATCH:
+                return
+            last = rows[-1][0], rows[-1][1]
 
     def _insert(self, fact: Fact, number: int, at: str, simulated_at: str) -> None:
         content = msgspec.json.encode(fact.values).decode()

@@ -34,7 +34,12 @@ def run(directory: Path, *, port: int, seed: int, speed: float) -> None:
     app = build(directory, seed=seed, speed=speed, clock=SystemClock())
     gc.freeze()  # the world is built: no need to look at it again in every collection
     log.info("simulator_started", port=port, seed=seed, speed=speed, directory=str(directory))
-    config = uvicorn.Config(
+    uvicorn.Server(server_config(app, port)).run()
+
+
+def server_config(app: ASGIApp, port: int) -> uvicorn.Config:
+    """Return how the simulator is served: loopback only, small, quiet."""
+    return uvicorn.Config(
         app,
         host="127.0.0.1",
         port=port,
@@ -44,8 +49,7 @@ def run(directory: Path, *, port: int, seed: int, speed: float) -> None:
         ws="none",
         access_log=False,
         log_config=None,
-        log_level="critical",
+        log_level="error",
         server_header=False,
         timeout_graceful_shutdown=2,
     )
-    uvicorn.Server(config).run()

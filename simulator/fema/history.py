@@ -99,7 +99,9 @@ def declare(
     if kind == "FM":
         title = f"{rng.choice(_FIRE_NAMES)} FIRE"
     began = declared - timedelta(days=rng.randrange(1, 4) if kind == "FM" else rng.randrange(3, 40))
-    ended = began + timedelta(days=rng.randrange(1, 25)) if settled else None
+    ended = None
+    if settled and rng.random() < 0.95:
+        ended = began + timedelta(days=rng.randrange(1, 25))
     closed = None
     if settled and rng.random() < 0.8:
         closed = declared + timedelta(days=rng.randrange(500, 2600))

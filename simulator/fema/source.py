@@ -55,8 +55,8 @@ class FemaSource:
 
     def mutate(self, mutation: str, options: Mapping[str, Any], at: float) -> dict[str, Any]:
         """Apply a named change; see ``mutations``."""
-        self._mutations += 1
         keys = self._table.change(mutation, at, options, self._mutations)
+        self._mutations += 1  # only now: a refused one is not logged and must leave no trace
         return {"rows": len(keys), "keys": [f"{number}|{place}" for number, place in keys[:20]]}
 
     def answer(self, request: SourceRequest, defect: Defect | None) -> Answer | None:

@@ -90,7 +90,10 @@ class FemaTable:
         if kind not in self._kinds:
             raise MutationError(f"fema has no mutation {kind!r}; it has: {', '.join(self._kinds)}")
         self.advance(at)
-        return self._kinds[kind](stream(self._seed, "fema", "mutation", number), at, options)
+        keys = self._kinds[kind](stream(self._seed, "fema", "mutation", number), at, options)
+        if not keys:
+            raise MutationError(f"fema {kind}: no row fits the options {dict(options)}")
+        return keys
 
     def _fill(self) -> None:
         rng = stream(self._seed, "fema", "refresh")

@@ -1,0 +1,17 @@
+"""Fixtures of the simulator's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.running import Simulator, simulator
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Simulator]:
+    """A simulator with seed 1 whose real time stands still at 2026-01-01."""
+    with simulator(tmp_path) as running:
+        yield running
