@@ -26,7 +26,11 @@ from emdata.settings import Settings
 from scrapers.httpdate import http_date
 
 if TYPE_CHECKING:
-    from scrapers.http import HttpClient
+    from scrapers.http import HttpClient, Response
+
+_KEPT_HEADERS = frozenset(
+    {"age", "cache-control", "content-type", "date", "etag", "expires", "last-modified"}
+)
 
 Cursor = dict[str, str | int | None]
 """Where a stream stands; plain JSON in PostgreSQL, ``{}`` before the first complete poll."""
@@ -57,6 +61,34 @@ class Document:
     complete: bool = False
     not_modified: bool = False
     notes: Mapping[str, str | int | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        response: Response,
+        fetched_at: datetime,
+        *,
+        kind: str = "page",
+        is_last: bool = True,
+        complete: bool = False,
+        notes: Mapping[str, str | int | None] | None = None,
+    ) -> Document:
+        """Make a document of an HTTP answer; only headers that say something are kept."""
+        return cls(
+            url=response.url,
+            fetched_at=fetched_at,
+            status=response.status,
+            content_type=response.content_type,
+            body=response.body,
+            headers={k: v for k, v in response.headers.items() if k in _KEPT_HEADERS},
+            etag=response.etag,
+            last_modified=response.last_modified,
+            kind=kind,
+            is_last=is_last,
+            complete=complete,
+            not_modified=response.not_modified,
+            notes=notes or {},
+        )
 
     @property
     def served_at(self) -> datetime:

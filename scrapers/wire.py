@@ -10,9 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -42,6 +42,11 @@ def body_of(body: bytes, *, what: str, content_type: str = "") -> bytes:
     if text[:1] == b"<" or content_type in ("text/html", "application/xhtml+xml"):
         raise DocumentError(f"{what}: HTML or XML instead of data: {shown(text)}")
     return text
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a body starts as a JSON object or array does."""
+    return body[:64].removeprefix(BOM).lstrip(_BLANK)[:1] in (b"{", b"[")
 
 
 def shown(data: bytes) -> str:
@@ -96,7 +101,8 @@ def _cut(data: bytes, opening: bytes, closing: bytes, what: str) -> list[bytes]:
     data = data.strip(_BLANK)
     if not data.startswith(opening):
         raise DocumentError(f"{what}: expected {opening.decode()}, found {shown(data)}")
-    depth, start, pieces = 0, 1, []
+    depth, start = 0, 1
+    pieces: list[bytes] = []
     for token in _TOKEN.finditer(data):
         mark = token[0]
         if mark in b"[{":
@@ -122,16 +128,13 @@ def _closed(
     return [*pieces, last] if last or pieces else []
 
 
-def csv_rows(body: bytes) -> tuple[list[str], list[Raw]]:
-    """Return the header's names and the rows' own bytes (a quoted field may span lines).
+def csv_rows(body: bytes) -> list[Raw]:
+    """Return the bytes of each record after the header (a quoted field may span lines).
 
-    Raises DocumentError for a body without a header, or one whose quotes never close.
+    Raises DocumentError when a quote never closes.
     """
     records = list(_csv_records(body))
-    if not records:
-        raise DocumentError("CSV: no header row")
-    header = csv_fields(records[0])
-    return header, [Raw(record) for record in records[1:] if record.strip(_BLANK)]
+    return [Raw(record) for record in records[1:] if record.strip(_BLANK)]
 
 
 def _csv_records(body: bytes) -> Iterator[bytes]:
@@ -161,9 +164,32 @@ def csv_fields(record: bytes | Raw) -> list[str]:
         raise RowError(f"CSV row is malformed: {error}") from None
 
 
+def csv_mapping(header: Sequence[str], record: bytes | Raw) -> dict[str, str]:
+    """Return the fields of one CSV record by column name.
+
+    Raises RowError when the number of fields is not that of the header.
+    """
+    fields = csv_fields(record)
+    if len(fields) != len(header):
+        raise RowError(f"CSV row has {len(fields)} fields; the header names {len(header)}")
+    return dict(zip(header, fields, strict=True))
+
+
+@lru_cache(maxsize=8)
+def csv_header(body: bytes) -> tuple[str, ...]:
+    """Return the column names of a CSV body; kept for the rows that follow.
+
+    Raises DocumentError when there is no header.
+    """
+    first = next(_csv_records(body), None)
+    if first is None:
+        raise DocumentError("CSV: no header row")
+    return tuple(name.strip() for name in csv_fields(first))
+
+
 @lru_cache(maxsize=32)
-def _decoder(kind: Any, strict: bool) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind, strict=strict)
+def _decoder(kind: Hashable, strict: bool) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(cast(Any, kind), strict=strict)
 
 
 def decode(raw: bytes | Raw, kind: type[T], *, strict: bool = True) -> T:
@@ -172,12 +198,33 @@ def decode(raw: bytes | Raw, kind: type[T], *, strict: bool = True) -> T:
     Raises RowError that says which field has which fault.
     """
     try:
-        value: T = _decoder(kind, strict).decode(raw)
+        value: T = _decoder(cast(Hashable, kind), strict).decode(raw)
     except msgspec.ValidationError as error:
-        raise RowError(str(error)) from None
+        raise RowError(_reason(error, keys(raw), kind)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RowError(f"not decodable JSON: {error}") from None
     return value
+
+
+def convert(fields: dict[str, str | None], kind: type[T]) -> T:
+    """Turn the texts of one CSV row into a wire struct; numbers and booleans are read from text.
+
+    Raises RowError that says which field has which fault.
+    """
+    try:
+        return msgspec.convert(fields, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise RowError(_reason(error, frozenset(fields), kind)) from None
+
+
+def _reason(error: Exception, present: frozenset[str], kind: type) -> str:
+    """The decoder names the first missing field only; an operator wants them all."""
+    if "missing required field" in str(error) and issubclass(kind, msgspec.Struct):
+        required = {f.encode_name for f in msgspec.structs.fields(kind) if f.required}
+        missing = sorted(required - present)
+        if missing:
+            return f"required fields are missing: {', '.join(missing)}"
+    return str(error)
 
 
 def keys(raw: bytes | Raw) -> frozenset[str]:
