@@ -6,11 +6,9 @@ the value is the data.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
-from emdata.contracts.base import Priority, utc_text
+from emdata.contracts.base import Priority
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -24,6 +22,7 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
 
     dataset: str
     source: str
+    stream: str
     topic: str
     writer: int
     seq: int
@@ -47,6 +46,45 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
     def event_id(self) -> str:
         """The CloudEvents id, unique for ever."""
         return f"{self.writer}-{self.dataset}-{self.seq}"
+
+
+class Draft(msgspec.Struct, frozen=True, array_like=True):
+    """A record at the door: all of ``Accepted`` but what acceptance gives (writer, seq, time)."""
+
+    dataset: str
+    source: str
+    stream: str
+    topic: str
+    poll_id: str
+    record_key: str
+    record_version: str | None
+    kafka_key: str
+    key_hash: bytes
+    content_hash: bytes
+    priority: int
+    is_simulated: bool
+    payload: bytes
+
+    def accept(self, *, writer: int, seq: int, accepted_at: str) -> Accepted:
+        """Return the record with its identity."""
+        return Accepted(
+            self.dataset,
+            self.source,
+            self.stream,
+            self.topic,
+            writer,
+            seq,
+            accepted_at,
+            self.poll_id,
+            self.record_key,
+            self.record_version,
+            self.kafka_key,
+            self.key_hash,
+            self.content_hash,
+            self.priority,
+            self.is_simulated,
+            self.payload,
+        )
 
 
 def kafka_value(record: Accepted) -> bytes:
@@ -83,8 +121,3 @@ def kafka_headers(record: Accepted) -> list[tuple[str, bytes]]:
         ("emdata_priority", Priority(record.priority).name.encode()),
         ("emdata_simulated", b"true" if record.is_simulated else b"false"),
     ]
-
-
-def accepted_text(at: datetime) -> str:
-    """Return the text form of an acceptance instant."""
-    return utc_text(at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, cast
+from typing import Any
 
 import structlog
 
@@ -55,4 +55,5 @@ def _with_service(service: str) -> Any:
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return a logger bound to a module's name."""
-    return cast("structlog.stdlib.BoundLogger", structlog.stdlib.get_logger(name))
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger

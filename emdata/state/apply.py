@@ -78,9 +78,7 @@ def _insert_poll(connection: Connection, commit: Commit) -> bool:
         "rows_parsed": commit.rows_parsed,
         "raw_documents": commit.raw_documents,
     }
-    statement = (
-        insert(polls).values(values).on_conflict_do_nothing().returning(polls.c.poll_id)
-    )
+    statement = insert(polls).values(values).on_conflict_do_nothing().returning(polls.c.poll_id)
     return connection.execute(statement).first() is not None
 
 
@@ -110,8 +108,7 @@ def _upsert_seen(connection: Connection, commit: Commit) -> None:
     statement = statement.on_conflict_do_update(
         index_elements=[seen.c.dataset, seen.c.key_hash],
         set_={
-            name: statement.excluded[name]
-            for name in ("content_hash", "version", "writer", "seq")
+            name: statement.excluded[name] for name in ("content_hash", "version", "writer", "seq")
         },
     )
     for dataset, updates in commit.seen.items():
@@ -183,10 +180,7 @@ def _move_cursor(connection: Connection, commit: Commit) -> None:
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=[cursors.c.stream],
-            set_={
-                name: statement.excluded[name]
-                for name in ("cursor", "poll_id", "committed_at")
-            },
+            set_={name: statement.excluded[name] for name in ("cursor", "poll_id", "committed_at")},
         )
     )
 

@@ -27,9 +27,7 @@ def load_seen(engine: Engine, dataset: str) -> dict[bytes, bytes]:
     """Return content hash by key hash of a dataset."""
     with transaction(engine) as connection:
         rows = connection.execute(
-            sa.select(seen.c.key_hash, seen.c.content_hash).where(
-                seen.c.dataset == dataset
-            )
+            sa.select(seen.c.key_hash, seen.c.content_hash).where(seen.c.dataset == dataset)
         )
         return {bytes(row.key_hash): bytes(row.content_hash) for row in rows}
 
@@ -41,9 +39,7 @@ def load_high_seqs(engine: Engine, writer: int) -> dict[str, int]:
             sa.select(seen.c.dataset, sa.func.max(seen.c.seq))
             .where(seen.c.writer == writer)
             .group_by(seen.c.dataset),
-            sa.select(landed.c.dataset, landed.c.high_seq).where(
-                landed.c.writer == writer
-            ),
+            sa.select(landed.c.dataset, landed.c.high_seq).where(landed.c.writer == writer),
         )
         high: dict[str, int] = {}
         for query in queries:
@@ -85,7 +81,5 @@ def register_streams(engine: Engine, rows: Iterable[dict[str, Any]]) -> None:
         for row in rows:
             statement = insert(streams).values(row)
             connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[streams.c.stream], set_=row
-                )
+                statement.on_conflict_do_update(index_elements=[streams.c.stream], set_=row)
             )

@@ -95,9 +95,7 @@ def wait_for(engine: Engine, ids: Sequence[int], deadline: float) -> list[Reques
     Unanswered ones come back with outcome None.
     """
     until = time.monotonic() + deadline
-    with psycopg.connect(
-        _conninfo(engine), autocommit=True, connect_timeout=5
-    ) as listener:
+    with psycopg.connect(_conninfo(engine), autocommit=True, connect_timeout=5) as listener:
         listener.execute(f"LISTEN {ANSWER_CHANNEL}")
         while True:
             rows = answers(engine, ids)

@@ -95,9 +95,7 @@ polls = Table(
     _count("rows_rejected"),
     _count("rows_parsed"),
     Column("raw_documents", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
-    CheckConstraint(
-        "rows = rows_ignored + rows_rejected + rows_parsed", name="rows_balance"
-    ),
+    CheckConstraint("rows = rows_ignored + rows_rejected + rows_parsed", name="rows_balance"),
     CheckConstraint(
         "outcome IN ('ok', 'not_modified', 'failed', 'interrupted')",
         name="outcome_known",
@@ -125,9 +123,7 @@ poll_datasets = Table(
     Column("first_seq", BigInteger),
     Column("last_seq", BigInteger),
     _at("newest_event_at"),
-    CheckConstraint(
-        "records = unchanged + rejected + deferred + accepted", name="records_balance"
-    ),
+    CheckConstraint("records = unchanged + rejected + deferred + accepted", name="records_balance"),
     CheckConstraint(
         "(accepted = 0 AND first_seq IS NULL AND last_seq IS NULL)"
         " OR (accepted > 0 AND last_seq - first_seq + 1 >= accepted)",

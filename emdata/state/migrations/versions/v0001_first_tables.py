@@ -31,9 +31,7 @@ def upgrade() -> None:
         sa.Column("cause", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
-        sa.Column(
-            "occurrences", sa.BigInteger(), server_default=sa.text("1"), nullable=False
-        ),
+        sa.Column("occurrences", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.Text(), server_default=sa.text("'open'"), nullable=False),
@@ -59,28 +57,16 @@ def upgrade() -> None:
         "landed",
         sa.Column("writer", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("dataset", sa.Text(), nullable=False),
-        sa.Column(
-            "high_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column(
-            "settled_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column(
-            "landed", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("high_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("settled_seq", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("landed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("dead", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column(
-            "on_the_way", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("on_the_way", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("newest_event_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("newest_landed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("checked_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "high_seq = landed + dead + on_the_way", name=op.f("ck_landed_balance")
-        ),
-        sa.CheckConstraint(
-            "settled_seq <= high_seq", name=op.f("ck_landed_settled_range")
-        ),
+        sa.CheckConstraint("high_seq = landed + dead + on_the_way", name=op.f("ck_landed_balance")),
+        sa.CheckConstraint("settled_seq <= high_seq", name=op.f("ck_landed_settled_range")),
         sa.PrimaryKeyConstraint("writer", "dataset", name=op.f("pk_landed")),
     )
     op.create_table(
@@ -96,25 +82,17 @@ def upgrade() -> None:
         sa.Column("error_class", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("is_complete", sa.Boolean(), nullable=False),
-        sa.Column(
-            "documents", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column(
-            "bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("documents", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("rows", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column(
-            "rows_ignored", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("rows_ignored", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "rows_rejected",
             sa.BigInteger(),
             server_default=sa.text("0"),
             nullable=False,
         ),
-        sa.Column(
-            "rows_parsed", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("rows_parsed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column(
             "raw_documents",
             postgresql.JSONB(astext_type=sa.Text()),
@@ -132,9 +110,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("poll_id", name=op.f("pk_polls")),
     )
     op.create_index("ix_polls_hour", "polls", ["hour"], unique=False)
-    op.create_index(
-        "ix_polls_stream_finished_at", "polls", ["stream", "finished_at"], unique=False
-    )
+    op.create_index("ix_polls_stream_finished_at", "polls", ["stream", "finished_at"], unique=False)
     op.create_table(
         "requests",
         sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
@@ -153,9 +129,7 @@ def upgrade() -> None:
         sa.Column("poll_id", sa.Text(), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
-        sa.CheckConstraint(
-            "kind IN ('poll', 'backfill')", name=op.f("ck_requests_kind_known")
-        ),
+        sa.CheckConstraint("kind IN ('poll', 'backfill')", name=op.f("ck_requests_kind_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
     )
     op.create_index(
@@ -200,21 +174,11 @@ def upgrade() -> None:
         sa.Column("poll_id", sa.Text(), nullable=False),
         sa.Column("dataset", sa.Text(), nullable=False),
         sa.Column("writer", sa.Integer(), nullable=False),
-        sa.Column(
-            "records", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column(
-            "unchanged", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column(
-            "rejected", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column(
-            "deferred", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
-        sa.Column(
-            "accepted", sa.BigInteger(), server_default=sa.text("0"), nullable=False
-        ),
+        sa.Column("records", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("unchanged", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("rejected", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("deferred", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("accepted", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("first_seq", sa.BigInteger(), nullable=True),
         sa.Column("last_seq", sa.BigInteger(), nullable=True),
         sa.Column("newest_event_at", sa.DateTime(timezone=True), nullable=True),

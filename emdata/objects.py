@@ -1,0 +1,71 @@
+"""Raw documents in object storage: zstd, named by content, kept for days per source.
+
+The key is ``raw/<source>/<YYYY-MM-DD>/<sha256>.zst``: the same bytes on the same day are stored
+once, and a day is removed as a whole when its retention ends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import obstore
+import zstandard
+from obstore.store import LocalStore, ObjectStore
+
+_DAY = re.compile(r"^raw/[^/]+/(\d{4}-\d{2}-\d{2})/")
+# Query parameters that may carry a key or token; their values never reach storage or logs.
+_SECRET = re.compile(r"(?i)([?&](?:api_?key|key|map_key|token|access_token|password)=)[^&\s\"']+")
+LEVEL = 6
+
+
+def redact(text: str) -> str:
+    """Replace the values of secret query parameters by ``REDACTED``."""
+    return _SECRET.sub(r"\1REDACTED", text)
+
+
+class RawStore:
+    """Stores the bytes of documents as they came (decompressed from transfer encoding)."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @classmethod
+    def local(cls, folder: Path) -> RawStore:
+        """Return a store in a folder, which is made when it is missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(LocalStore(prefix=folder))
+
+    def put(self, source: str, day: date, body: bytes) -> str:
+        """Store a document; returns its key. Storing it again changes nothing."""
+        key = f"raw/{source}/{day.isoformat()}/{hashlib.sha256(body).hexdigest()}.zst"
+        if not self._has(key):
+            obstore.put(self._store, key, zstandard.compress(body, LEVEL))
+        return key
+
+    def get(self, key: str) -> bytes:
+        """Return a document's bytes; FileNotFoundError for an unknown key."""
+        stored = bytes(obstore.get(self._store, key).bytes())
+        return zstandard.decompress(stored)
+
+    def remove_before(self, day: date, *, keep: timedelta) -> int:
+        """Remove documents older than ``keep`` before ``day``; returns how many."""
+        oldest = (day - keep).isoformat()
+        old = [
+            meta["path"]
+            for batch in obstore.list(self._store, "raw/")
+            for meta in batch
+            if (match := _DAY.match(meta["path"])) and match[1] < oldest
+        ]
+        for path in old:
+            obstore.delete(self._store, path)
+        return len(old)
+
+    def _has(self, key: str) -> bool:
+        try:
+            obstore.head(self._store, key)
+        except FileNotFoundError:
+            return False
+        return True

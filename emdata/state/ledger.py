@@ -1,0 +1,228 @@
+"""The ledger on the way: what was accepted, what landed, what died, what is between.
+
+Per writer and dataset, exact at any instant: fix S, the highest sequence number in the log; then
+``S = landed + dead after acceptance + on the way``, where landed counts rows with seq <= S. The
+table's key removes redelivery, so a row counts once however often it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+from sqlalchemy.dialects.postgresql import insert
+
+from emdata.contracts.base import Record
+from emdata.derive.starrocks import quote, raw_table
+from emdata.state.database import transaction
+from emdata.state.tables import dead_letters, landed, poll_datasets, polls
+from emdata.warehouse import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One writer's ledger of one dataset; newest_event_at as the table has it (UTC)."""
+
+    writer: int
+    dataset: str
+    high_seq: int
+    settled_seq: int
+    landed: int
+    dead: int
+    newest_event_at: datetime | None
+    newest_landed_at: datetime | None
+
+    @property
+    def on_the_way(self) -> int:
+        """Accepted, neither landed nor dead."""
+        return self.high_seq - self.landed - self.dead
+
+
+@dataclass(frozen=True, slots=True)
+class HourRow:
+    """The ledger of a source's dataset in one hour of polls (UTC)."""
+
+    hour: datetime
+    source: str
+    dataset: str
+    polls: int
+    records: int
+    unchanged: int
+    rejected: int
+    deferred: int
+    accepted: int
+    is_settled: bool
+
+
+def settle(
+    engine: Engine, warehouse: Warehouse, record: type[Record], writer: int, high_seq: int
+) -> Balance:
+    """Count a dataset's landed and dead records up to ``high_seq`` and store the balance.
+
+    Raises StateUnavailable or a WarehouseError; then the stored balance stays what it was.
+    """
+    name = record.dataset.name
+    with transaction(engine) as connection:
+        dead: int = connection.execute(
+            sa.select(sa.func.count())
+            .select_from(dead_letters)
+            .where(
+                dead_letters.c.dataset == name,
+                dead_letters.c.writer == writer,
+                dead_letters.c.seq <= high_seq,
+            )
+        ).scalar_one()
+        before = connection.execute(
+            sa.select(landed.c.settled_seq).where(
+                landed.c.writer == writer, landed.c.dataset == name
+            )
+        ).scalar()
+    counted = _count_landed(warehouse, record, writer, high_seq)
+    is_settled = counted["landed"] + dead == high_seq
+    balance = Balance(
+        writer=writer,
+        dataset=name,
+        high_seq=high_seq,
+        settled_seq=high_seq if is_settled else min(int(before or 0), high_seq),
+        landed=counted["landed"],
+        dead=int(dead),
+        newest_event_at=_aware(counted["newest_event"]),
+        newest_landed_at=_aware(counted["newest_accepted"]),
+    )
+    _store(engine, balance)
+    return balance
+
+
+def missing_seqs(
+    engine: Engine,
+    warehouse: Warehouse,
+    record: type[Record],
+    writer: int,
+    *,
+    above: int,
+    high_seq: int,
+) -> list[int]:
+    """Name the accepted sequence numbers in (above, high_seq] that neither landed nor died."""
+    rows = warehouse.query(
+        f"SELECT seq FROM {raw_table(record)} WHERE writer = %s AND seq > %s AND seq <= %s",
+        (writer, above, high_seq),
+    )
+    with transaction(engine) as connection:
+        dead = connection.execute(
+            sa.select(dead_letters.c.seq).where(
+                dead_letters.c.dataset == record.dataset.name,
+                dead_letters.c.writer == writer,
+                dead_letters.c.seq > above,
+            )
+        ).scalars()
+        gone = {int(row["seq"]) for row in rows} | {int(seq) for seq in dead if seq is not None}
+    return [seq for seq in range(above + 1, high_seq + 1) if seq not in gone]
+
+
+def balances(engine: Engine) -> list[dict[str, Any]]:
+    """Return every stored balance, by dataset and writer."""
+    with transaction(engine) as connection:
+        rows = connection.execute(sa.select(landed).order_by(landed.c.dataset, landed.c.writer))
+        return [dict(row) for row in rows.mappings()]
+
+
+def hours(engine: Engine, *, since: datetime) -> list[HourRow]:
+    """Return the ledger by hour of poll, source and dataset, newest first.
+
+    An hour is settled when every record accepted in it has landed or died; never estimated.
+    """
+    settled = sa.func.bool_and(
+        (poll_datasets.c.last_seq.is_(None))
+        | (poll_datasets.c.last_seq <= sa.func.coalesce(landed.c.settled_seq, 0))
+    )
+    sums = [
+        sa.func.sum(poll_datasets.c[name]).label(name)
+        for name in ("records", "unchanged", "rejected", "deferred", "accepted")
+    ]
+    query = (
+        sa.select(
+            polls.c.hour,
+            polls.c.source,
+            poll_datasets.c.dataset,
+            sa.func.count().label("polls"),
+            *sums,
+            settled.label("is_settled"),
+        )
+        .join(poll_datasets, poll_datasets.c.poll_id == polls.c.poll_id)
+        .outerjoin(
+            landed,
+            (landed.c.writer == poll_datasets.c.writer)
+            & (landed.c.dataset == poll_datasets.c.dataset),
+        )
+        .where(polls.c.hour >= since)
+        .group_by(polls.c.hour, polls.c.source, poll_datasets.c.dataset)
+        .order_by(polls.c.hour.desc(), polls.c.source, poll_datasets.c.dataset)
+    )
+    with transaction(engine) as connection:
+        return [HourRow(**row) for row in connection.execute(query).mappings()]
+
+
+def is_landed(engine: Engine, poll_ids: Sequence[str]) -> bool:
+    """Whether everything these polls accepted has landed or died."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(poll_datasets)
+        .outerjoin(
+            landed,
+            (landed.c.writer == poll_datasets.c.writer)
+            & (landed.c.dataset == poll_datasets.c.dataset),
+        )
+        .where(
+            poll_datasets.c.poll_id.in_(poll_ids),
+            poll_datasets.c.last_seq > sa.func.coalesce(landed.c.settled_seq, 0),
+        )
+    )
+    with transaction(engine) as connection:
+        return int(connection.execute(query).scalar_one()) == 0
+
+
+def _count_landed(
+    warehouse: Warehouse, record: type[Record], writer: int, high_seq: int
+) -> dict[str, Any]:
+    event = quote(record.dataset.event_time)
+    rows = warehouse.query(
+        f"SELECT COUNT(*) AS landed, MAX({event}) AS newest_event,"
+        f" MAX(accepted_at) AS newest_accepted"
+        f" FROM {raw_table(record)} WHERE writer = %s AND seq <= %s",
+        (writer, high_seq),
+    )
+    return rows[0]
+
+
+def _aware(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return None
+
+
+def _store(engine: Engine, balance: Balance) -> None:
+    values = {
+        "writer": balance.writer,
+        "dataset": balance.dataset,
+        "high_seq": balance.high_seq,
+        "settled_seq": balance.settled_seq,
+        "landed": balance.landed,
+        "dead": balance.dead,
+        "on_the_way": balance.on_the_way,
+        "newest_event_at": balance.newest_event_at,
+        "newest_landed_at": balance.newest_landed_at,
+        "checked_at": datetime.now(UTC),
+    }
+    statement = insert(landed).values(values)
+    with transaction(engine) as connection:
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=[landed.c.writer, landed.c.dataset], set_=values
+            )
+        )

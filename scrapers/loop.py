@@ -1,0 +1,124 @@
+"""The poll loop: drives one scraper and reports every row to the session.
+
+Errors of the source end here, as the outcome of one poll; the next stream does not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from emdata.contracts.base import Record
+from emdata.errors import BufferUnavailable, EmdataError
+from emdata.objects import RawStore
+from emdata.telemetry import get_logger
+from scrapers.base import Document, EmergencyDataScraper, Watermark
+from stream_manager.session import PollSession
+
+log = get_logger(__name__)
+
+# What a row may do to a parser; each costs that row only. MemoryError and the like are not rows.
+ROW_ERRORS = (
+    EmdataError,
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+    AttributeError,
+)
+YIELD_EVERY = 200
+
+
+class PollConnector:
+    """A scraper as the stream manager sees it."""
+
+    def __init__(self, scraper: EmergencyDataScraper, raw_store: RawStore | None) -> None:
+        self._scraper, self._raw_store = scraper, raw_store
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self._scraper.name
+
+    @property
+    def source(self) -> str:
+        """The upstream's short name."""
+        return self._scraper.emits[0].dataset.source
+
+    @property
+    def emits(self) -> Sequence[type[Record]]:
+        """The contracts it delivers."""
+        return self._scraper.emits
+
+    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> None:
+        """Fetch, cut, parse, hand over; then finish the poll with its outcome and cursor."""
+        cursor = {**session.cursor, **arguments}
+        seen = Watermark()
+        is_complete = False
+        try:
+            async for document in self._scraper.scrape_data(cursor):
+                seen.add_document(document)
+                is_complete = is_complete or document.complete
+                await self._take_document(session, document, seen)
+        except BufferUnavailable as error:
+            await session.finish("failed", error=error)
+        except EmdataError as error:
+            log.warning(
+                "poll_failed", stream=self.name, error_class=error.code, error=str(error)[:500]
+            )
+            await session.finish("failed", error=error)
+        else:
+            moved = None if arguments else self._scraper.next_cursor(session.cursor, seen)
+            outcome = "not_modified" if session.tally.not_modified else "ok"
+            if session.tally.rows:
+                outcome = "ok"
+            await session.finish(outcome, cursor=moved, is_complete=is_complete)
+
+    async def _take_document(
+        self, session: PollSession, document: Document, seen: Watermark
+    ) -> None:
+        if document.not_modified:
+            session.not_modified()
+            session.document(0)
+            return
+        session.document(len(document.body), await self._keep(document))
+        for text in self._scraper.warnings(document):
+            log.warning("source_warning", stream=self.name, text=text)
+        for count, raw in enumerate(self._scraper.rows(document), start=1):
+            await self._take_row(session, raw, document, seen)
+            if count % YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # ten thousand rows must not hold up the urgent ones
+        unknown = self._scraper.fields_unknown(document)
+        if unknown:
+            log.info("source_fields_unknown", stream=self.name, fields=sorted(unknown)[:50])
+
+    async def _take_row(
+        self, session: PollSession, raw: msgspec.Raw, document: Document, seen: Watermark
+    ) -> None:
+        try:
+            records = self._scraper.parse(raw, document)
+        except ROW_ERRORS as error:
+            session.row_rejected(bytes(raw), error)
+            return
+        if not records:
+            session.row_ignored()
+            return
+        for record in records:
+            seen.add(record)
+        await session.row_parsed(records)
+
+    async def _keep(self, document: Document) -> str | None:
+        if self._raw_store is None:
+            return None
+        day = document.fetched_at.date()
+        try:
+            return await asyncio.to_thread(self._raw_store.put, self.source, day, document.body)
+        except OSError as error:
+            # The raw copy serves later study; the records themselves matter more.
+            log.warning("raw_document_not_kept", stream=self.name, error=str(error))
+            return None

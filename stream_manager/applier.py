@@ -1,0 +1,107 @@
+"""The applier: runs COMMIT frames into PostgreSQL, in order, for as long as it takes.
+
+PostgreSQL is an index of the log. When it is away nothing durable stops; frames wait here and in
+their segments, which are not removed before they are applied.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from emdata.commits import Commit, Dead
+from emdata.errors import StateUnavailable
+from emdata.state.apply import apply_commit, apply_dead
+from emdata.telemetry import get_logger
+from stream_manager.buffer import BufferLog
+
+log = get_logger(__name__)
+BACKOFF_FIRST, BACKOFF_MAX = 0.5, 10.0
+
+
+class Applier:
+    """One thread; ``put`` from any."""
+
+    def __init__(self, engine: Engine, buffer: BufferLog, unapplied: Path) -> None:
+        self._engine, self._buffer, self._folder = engine, buffer, unapplied
+        self._waiting: deque[tuple[int, Commit | Dead]] = deque()
+        self._changed = threading.Condition()
+        self._is_stopped = False
+        self._thread = threading.Thread(target=self._run, name="applier", daemon=True)
+        self.is_reachable = True
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End after the frame at hand; the rest is applied after the next start."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
+    def put(self, segment: int, frames: list[Commit | Dead]) -> None:
+        """Queue frames of a segment."""
+        with self._changed:
+            self._waiting.extend((segment, frame) for frame in frames)
+            self._changed.notify_all()
+
+    def depth(self) -> int:
+        """Return how many frames wait."""
+        with self._changed:
+            return len(self._waiting)
+
+    def wait_until_empty(self, timeout: float) -> bool:
+        """Wait until every queued frame is applied; False when ``timeout`` seconds pass first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting, timeout)
+
+    def _run(self) -> None:
+        backoff = BACKOFF_FIRST
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_stopped)
+                if self._is_stopped:
+                    return
+                segment, frame = self._waiting[0]
+            try:
+                self._apply(frame)
+            except StateUnavailable as error:
+                if self.is_reachable:
+                    log.warning("state_unavailable", error=str(error), waiting=self.depth())
+                self.is_reachable = False
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_stopped, backoff)
+                backoff = min(backoff * 2, BACKOFF_MAX)
+                continue
+            self.is_reachable, backoff = True, BACKOFF_FIRST
+            poll_id = frame.poll_id if isinstance(frame, Commit) else None
+            self._buffer.applied(segment, poll_id=poll_id)
+            with self._changed:
+                self._waiting.popleft()
+                self._changed.notify_all()
+
+    def _apply(self, frame: Commit | Dead) -> None:
+        try:
+            if isinstance(frame, Commit):
+                apply_commit(self._engine, frame)
+            else:
+                apply_dead(self._engine, self._buffer.writer, frame)
+        except SQLAlchemyError as error:
+            # A frame that PostgreSQL refuses must neither be lost nor stop those behind it.
+            self._set_aside(frame, error)
+
+    def _set_aside(self, frame: Commit | Dead, error: SQLAlchemyError) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        name = frame.poll_id if isinstance(frame, Commit) else frame.id
+        path = self._folder / f"{name}.msgpack"
+        path.write_bytes(msgspec.msgpack.encode(frame))
+        path.with_suffix(".json").write_text(json.dumps({"error": str(error)[:4000]}))
+        log.error("commit_set_aside", frame=name, file=str(path), error=str(error)[:500])

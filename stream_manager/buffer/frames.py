@@ -1,0 +1,147 @@
+"""The buffer's format on disk.
+
+A segment is a header frame followed by batch frames. A frame is ``magic (4) | length (4) |
+CRC-32 of the payload (4) | payload``, little endian; the payload is MessagePack. One CRC and one
+fdatasync cover a whole batch. The magic lets recovery find the next frame behind a damaged one.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from emdata.commits import Commit, Dead
+from emdata.envelope import Accepted
+
+_PREFIX = struct.Struct("<4sII")
+HEADER_MAGIC = b"EMH1"
+BATCH_MAGIC = b"EMB1"
+PREFIX_SIZE = _PREFIX.size
+MAX_PAYLOAD = 1 << 30
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True):
+    """The first frame of a segment.
+
+    seqs: highest sequence number per dataset before this segment, so that numbering survives the
+    removal of every older segment. cut: (segment, size) when an older segment's tail beyond
+    ``size`` was never acknowledged and must not be read.
+    """
+
+    writer: int
+    epoch: int
+    segment: int
+    seqs: dict[str, int]
+    cut: tuple[int, int] | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True):
+    """What one fdatasync makes durable; commits and deads belong behind the records."""
+
+    records: list[Accepted]
+    commits: list[Commit]
+    deads: list[Dead]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A record's place in the log; ``record`` is None once its bytes were given up for memory."""
+
+    segment: int
+    ordinal: int
+    offset: int
+    index: int
+    priority: int
+    size: int
+    record: Accepted | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One intact frame of a segment: where it starts and ends, and its payload."""
+
+    start: int
+    end: int
+    magic: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A stretch of a segment that holds no intact frame. ``at_end``: nothing intact follows."""
+
+    start: int
+    end: int
+    at_end: bool
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_BATCHES = msgspec.msgpack.Decoder(Batch)
+_HEADERS = msgspec.msgpack.Decoder(Header)
+
+
+def encode_header(header: Header) -> bytes:
+    """Return a header frame."""
+    return _frame(HEADER_MAGIC, _ENCODER.encode(header))
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """Return a batch frame."""
+    return _frame(BATCH_MAGIC, _ENCODER.encode(batch))
+
+
+def decode_header(payload: bytes) -> Header:
+    """Read a header frame's payload; msgspec.MsgspecError when it is of another version."""
+    return _HEADERS.decode(payload)
+
+
+def decode_batch(payload: bytes) -> Batch:
+    """Read a batch frame's payload; msgspec.MsgspecError when it is of another version."""
+    return _BATCHES.decode(payload)
+
+
+def scan(data: bytes) -> Iterator[Frame | Damage]:
+    """Walk through a segment: its intact frames, and the stretches between them that are not."""
+    position, damage = 0, -1
+    while position < len(data):
+        frame = frame_at(data, position)
+        if frame is None:
+            damage = position if damage < 0 else damage
+            position = _next_magic(data, position + 1)
+            continue
+        if damage >= 0:
+            yield Damage(damage, position, at_end=False)
+            damage = -1
+        yield frame
+        position = frame.end
+    if damage >= 0:
+        yield Damage(damage, len(data), at_end=True)
+
+
+def frame_at(data: bytes, position: int) -> Frame | None:
+    """Return the intact frame that starts at ``position``, or None."""
+    if position + PREFIX_SIZE > len(data):
+        return None
+    magic, length, crc = _PREFIX.unpack_from(data, position)
+    end = position + PREFIX_SIZE + length
+    if magic not in (HEADER_MAGIC, BATCH_MAGIC) or length > MAX_PAYLOAD or end > len(data):
+        return None
+    payload = data[position + PREFIX_SIZE : end]
+    if zlib.crc32(payload) != crc:
+        return None
+    return Frame(position, end, magic, payload)
+
+
+def _frame(magic: bytes, payload: bytes) -> bytes:
+    return _PREFIX.pack(magic, len(payload), zlib.crc32(payload)) + payload
+
+
+def _next_magic(data: bytes, start: int) -> int:
+    found = [
+        at for at in (data.find(HEADER_MAGIC, start), data.find(BATCH_MAGIC, start)) if at >= 0
+    ]
+    return min(found, default=len(data))

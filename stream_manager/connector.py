@@ -1,0 +1,62 @@
+"""What the stream manager asks of a connector, and how a stream is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from emdata.contracts.base import Record
+from stream_manager.session import PollSession
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig:
+    """How a stream runs: seconds between polls, and records a batch.
+
+    batch_size None chooses by interval: 1,000 above an hour (batch), 500 from 30 s (real time),
+    100 below (continuous).
+    """
+
+    every_seconds: float
+    batch_size: int | None = None
+
+    @property
+    def mode(self) -> str:
+        """Return batch, real_time or continuous, by polling interval."""
+        if self.every_seconds > 3600:
+            return "batch"
+        return "real_time" if self.every_seconds >= 30 else "continuous"
+
+    @property
+    def records_a_batch(self) -> int:
+        """Return how many records are appended to the buffer at once."""
+        sizes = {"batch": 1000, "real_time": 500, "continuous": 100}
+        return self.batch_size or sizes[self.mode]
+
+
+class Connector(Protocol):
+    """One stream of records into the manager; fails alone."""
+
+    @property
+    def name(self) -> str:
+        """The stream's name, unique in a platform."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The upstream's short name."""
+        ...
+
+    @property
+    def emits(self) -> Sequence[type[Record]]:
+        """The contracts it delivers."""
+        ...
+
+    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> None:
+        """Do one poll: report every row to the session, then finish it.
+
+        ``arguments`` is empty, or a backfill's ``since`` and ``until``. Errors of the source end
+        in ``session.finish``; only bugs and cancellation are raised.
+        """
+        ...

@@ -1,0 +1,25 @@
+"""Prometheus metrics of the stream manager; names start with ``stream_``."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+POLLS = Counter("stream_polls_total", "Polls by stream and outcome", ["stream", "outcome"])
+POLL_SECONDS = Histogram("stream_poll_seconds", "Duration of a poll", ["stream"])
+ROWS = Counter("stream_rows_total", "Rows by stream and result", ["stream", "result"])
+RECORDS = Counter("stream_records_total", "Records by dataset and result", ["dataset", "result"])
+DELIVERED = Counter("stream_delivered_total", "Records confirmed by Kafka")
+DELIVERY_FAILURES = Counter(
+    "stream_delivery_failures_total", "Records given back by Kafka, by error", ["error"]
+)
+QUEUE_DEPTH = Gauge("stream_queue_records", "Records that wait for Kafka", ["priority"])
+IN_FLIGHT = Gauge("stream_in_flight_records", "Records handed to Kafka and not confirmed")
+BUFFER_BYTES = Gauge("stream_buffer_bytes", "Bytes of all buffer segments")
+BUFFER_SEGMENTS = Gauge("stream_buffer_segments", "Segments of the buffer")
+BUFFER_FAILED = Gauge("stream_buffer_failed", "1 while the last append was not durable")
+UNAPPLIED = Gauge("stream_unapplied_commits", "Frames that PostgreSQL does not have yet")
+QUARANTINED = Counter("stream_buffer_quarantined_bytes_total", "Damaged bytes set aside")
+ON_THE_WAY = Gauge("stream_on_the_way_records", "Accepted and not yet landed", ["dataset"])
+LANDED = Gauge("stream_landed_records", "Accepted records that landed", ["dataset"])
+DEAD_AFTER_ACCEPTANCE = Gauge("stream_dead_records", "Accepted records that died", ["dataset"])
+FRESHNESS = Gauge("stream_freshness_state", "1 for the state a stream is in", ["stream", "state"])

@@ -1,0 +1,120 @@
+"""Kafka producers: one for everything, and one for CRITICAL that never lingers.
+
+The buffer owns the retry: librdkafka may try for a day, and whatever it gives back is queued
+again. Idempotence with at most five requests in flight keeps the order per key.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from emdata.envelope import Accepted, kafka_headers, kafka_value
+
+Report = Callable[[KafkaError | None, Message], None]
+DAY_MS = 86_400_000
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+REFUSED_FOR_GOOD = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_RECORD,
+        KafkaError.INVALID_TIMESTAMP,
+        KafkaError._BAD_MSG,
+        KafkaError._INVALID_ARG,
+    }
+)
+
+
+class RecordProducer(Protocol):
+    """What delivery needs of a producer."""
+
+    def send(self, record: Accepted, report: Report) -> None:
+        """Hand over one record; BufferError when the local queue is full."""
+        ...
+
+    def poll(self, timeout: float) -> int:
+        """Serve delivery reports; returns how many."""
+        ...
+
+    def flush(self, timeout: float) -> int:
+        """Wait for reports; returns how many are still out."""
+        ...
+
+
+class KafkaProducer:
+    """A confluent-kafka producer for accepted records."""
+
+    def __init__(
+        self, servers: str, *, critical: bool, extra: dict[str, Any] | None = None
+    ) -> None:
+        config: dict[str, Any] = {
+            "bootstrap.servers": servers,
+            "client.id": "emdata-critical" if critical else "emdata",
+            "enable.idempotence": True,
+            "acks": "all",
+            "max.in.flight.requests.per.connection": 5,
+            "message.timeout.ms": DAY_MS,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "reconnect.backoff.max.ms": 2000,
+            "socket.keepalive.enable": True,
+            "linger.ms": 0 if critical else 5,
+            "compression.type": "none" if critical else "lz4",
+            "queue.buffering.max.messages": 20_000,
+            "queue.buffering.max.kbytes": 64 * 1024,
+            "log_level": 3,
+        }
+        self._producer = Producer(
+            {**config, **(extra or {})}, logger=logging.getLogger("librdkafka")
+        )
+
+    def send(self, record: Accepted, report: Report) -> None:
+        """Hand over one record; BufferError when the local queue is full."""
+        self._producer.produce(
+            record.topic,
+            key=record.kafka_key.encode(),
+            value=kafka_value(record),
+            headers=kafka_headers(record),  # type: ignore[arg-type]
+            on_delivery=report,
+        )
+
+    def poll(self, timeout: float) -> int:
+        """Serve delivery reports; returns how many."""
+        return int(self._producer.poll(timeout))
+
+    def flush(self, timeout: float) -> int:
+        """Wait for reports; returns how many are still out."""
+        return int(self._producer.flush(timeout))
+
+
+def is_refused_for_good(error: KafkaError) -> bool:
+    """Whether sending the same record again cannot help."""
+    return error.code() in REFUSED_FOR_GOOD
+
+
+def error_of(exception: KafkaException) -> KafkaError:
+    """Return the KafkaError inside an exception."""
+    error = exception.args[0]
+    if not isinstance(error, KafkaError):
+        raise TypeError(f"KafkaException without a KafkaError: {exception!r}")
+    return error
+
+
+def broker_answers(servers: str, timeout: float = 1.0) -> bool:
+    """Whether any bootstrap server accepts a TCP connection.
+
+    Asked first, because librdkafka logs twenty lines a second while its broker is away.
+    """
+    for server in servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            with socket.create_connection((host, int(port)), timeout=timeout):
+                return True
+        except OSError:
+            continue
+    return False
