@@ -39,12 +39,12 @@ class Settings(BaseSettings):
     profile: Literal["embedded", "containers"] = Field(
         "embedded",
         validation_alias=_names("profile", "PROFILE"),
-        description="embedded: all servers from packages on this machine; containers: not in this release",
+        description="embedded: servers from packages; containers: not in this release",
     )
     sources: Literal["auto", "live", "simulator"] = Field(
         "auto",
         validation_alias=_names("sources", "SOURCES"),
-        description="auto decides once, at the first start: live if a source answers, else the simulator",
+        description="auto: live if a source answers at the first start, else simulator",
     )
     home: Path = Field(
         REPOSITORY / ".emdata",
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     tools: Path | None = Field(
         None,
         validation_alias=_names("tools"),
-        description="installed environments and jars; default <home>/tools; platforms may share one",
+        description="environments and jars; default <home>/tools; can be shared",
     )
     contact: str = Field(
         "",
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     states: Annotated[tuple[str, ...], NoDecode] = Field(
         ("CO",),
         validation_alias=_names("states", "STATES"),
-        description="two-letter states, comma-separated, that bound the first pull; ALL for every state",
+        description="states that bound the first pull, comma-separated; ALL for all",
     )
     history_since: str = Field(
         "2024-01-01",
@@ -409,7 +409,8 @@ def load_settings(
 def environment_names(field: str) -> tuple[str, ...]:
     """Return the environment names of a settings field, the winning one first."""
     alias = Settings.model_fields[field].validation_alias
-    assert isinstance(alias, AliasChoices)
+    if not isinstance(alias, AliasChoices):
+        raise TypeError(f"settings field {field} has no list of names")
     return tuple(str(choice) for choice in alias.choices if str(choice).isupper())
 
 

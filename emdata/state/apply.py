@@ -24,9 +24,9 @@ from emdata.state.tables import (
 CHUNK = 2000
 
 
-def instant(text: str | None) -> datetime | None:
+def instant(text: str) -> datetime:
     """Read a UTC text of the log as an aware datetime."""
-    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 def apply_commit(engine: Engine, commit: Commit) -> bool:
@@ -57,7 +57,6 @@ def apply_dead(engine: Engine, writer: int, dead: Dead) -> None:
 
 def _insert_poll(connection: Connection, commit: Commit) -> bool:
     finished = instant(commit.finished_at)
-    assert finished is not None
     values = {
         "poll_id": commit.poll_id,
         "writer": commit.writer,
@@ -95,7 +94,7 @@ def _insert_datasets(connection: Connection, commit: Commit) -> None:
             "accepted": counts.accepted,
             "first_seq": counts.first_seq,
             "last_seq": counts.last_seq,
-            "newest_event_at": instant(counts.newest_event_at),
+            "newest_event_at": counts.newest_event_at and instant(counts.newest_event_at),
         }
         for dataset, counts in commit.datasets.items()
     ]

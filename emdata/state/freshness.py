@@ -47,10 +47,8 @@ def freshness(
     Raises StateUnavailable when PostgreSQL is away.
     """
     with transaction(engine) as connection:
-        registered = list(
-            connection.execute(sa.select(streams).order_by(streams.c.stream)).mappings()
-        )
-        return [_judge(_facts(connection, dict(row)), records, now) for row in registered]
+        rows = connection.execute(sa.select(streams).order_by(streams.c.stream)).mappings().all()
+        return [_judge(_facts(connection, dict(row)), records, now) for row in rows]
 
 
 def _facts(connection: sa.Connection, row: dict[str, Any]) -> dict[str, Any]:

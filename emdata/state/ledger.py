@@ -112,14 +112,14 @@ def missing_seqs(
         (writer, above, high_seq),
     )
     with transaction(engine) as connection:
-        dead = connection.execute(
+        seqs = connection.execute(
             sa.select(dead_letters.c.seq).where(
                 dead_letters.c.dataset == record.dataset.name,
                 dead_letters.c.writer == writer,
                 dead_letters.c.seq > above,
             )
         ).scalars()
-        gone = {int(row["seq"]) for row in rows} | {int(seq) for seq in dead if seq is not None}
+        gone = {int(row["seq"]) for row in rows} | {int(seq) for seq in seqs if seq is not None}
     return [seq for seq in range(above + 1, high_seq + 1) if seq not in gone]
 
 
