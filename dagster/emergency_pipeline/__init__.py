@@ -1,1 +1,1 @@
-"""Dagster definitions of the platform."""
+"""Dagster definitions of the platform: it asks the stream manager and never ingests itself."""

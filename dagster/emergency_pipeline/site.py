@@ -1,0 +1,90 @@
+"""Which platform this process belongs to: settings, directories, addresses.
+
+Read once, when Dagster asks for the definitions, and passed on from there. Secrets stay in the
+credentials file and are read where they are used, so that no screen of Dagster can show them.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sqlalchemy import URL, Engine
+
+from emdata.credentials import Credentials, read_credentials
+from emdata.paths import Paths, paths_for
+from emdata.settings import Settings, load_settings
+from emdata.state import connect
+from emdata.warehouse import Warehouse
+
+RAW_DATABASE = "raw_data"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One platform in one mode, with thin openers for what its definitions need."""
+
+    settings: Settings
+    paths: Paths
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the data comes from the simulator."""
+        return self.paths.mode == "simulator"
+
+    @property
+    def manager_url(self) -> str:
+        """Base address of the stream manager's ingest, health and status endpoints."""
+        return f"http://127.0.0.1:{self.settings.manager_port}"
+
+    @property
+    def flink_url(self) -> str:
+        """Address of Flink's dashboard."""
+        return f"http://127.0.0.1:{self.settings.flink_rest_port}"
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest that `emdata dbt parse` prepares."""
+        return self.paths.dbt / "target" / "manifest.json"
+
+    @property
+    def dbt_executable(self) -> Path:
+        """The dbt program of the environment this process runs in."""
+        return Path(sys.executable).parent / "dbt"
+
+    def credentials(self) -> Credentials:
+        """Read the passwords; raises SettingError before the first start made them."""
+        return read_credentials(self.settings)
+
+    @cached_property
+    def state(self) -> Engine:
+        """Engine of the state in PostgreSQL; nothing is opened until it is used."""
+        settings = self.settings
+        url = URL.create(
+            "postgresql+psycopg",
+            username=settings.postgres_user,
+            password=self.credentials().postgres_password,
+            host=settings.postgres_host,
+            port=settings.postgres_port,
+            database=settings.postgres_database,
+        )
+        return connect(url.render_as_string(hide_password=False))
+
+    def warehouse(self, *, timeout: float = 30.0) -> Warehouse:
+        """Return a client of StarRocks; ``timeout`` is in seconds for connect, read and write."""
+        settings = self.settings
+        return Warehouse(
+            settings.starrocks_host,
+            settings.starrocks_mysql_port,
+            settings.starrocks_user,
+            self.credentials().starrocks_password,
+            timeout=timeout,
+        )
+
+
+def load_site() -> Site:
+    """Read the settings of this process; raises SettingError before the mode is decided."""
+    settings = load_settings()
+    return Site(settings, paths_for(settings))
