@@ -21,7 +21,7 @@ from runtime.preflight import preflight
 from runtime.processes import platform_processes, terminate
 from runtime.readiness import wait_ready
 from runtime.services.base import NotReady, Service
-from runtime.services.registry import all_services, choose
+from runtime.services.registry import all_services, away, choose
 from runtime.state_file import StartState, read_state, write_state
 from runtime.steps import Outcome, Step, run_steps
 from runtime.supervisor import Supervisor, check_path, launch, render
@@ -94,7 +94,9 @@ def _context(settings: Settings, say: Say) -> Context:
         raise ServiceError(
             f"the platform of {settings.home} runs with {other.mode} data; stop it first"
         )
-    return Context(settings, Paths(settings, decided), ensure_credentials(settings))
+    paths = Paths(settings, decided)
+    paths.data.mkdir(parents=True, exist_ok=True)
+    return Context(settings, paths, ensure_credentials(settings))
 
 
 def _runs_with_other_settings(context: Context, services: list[Service]) -> bool:
@@ -143,7 +145,7 @@ def _run(
     context: Context, java: Java, chosen: list[Service], supervisor: Supervisor, say: Say
 ) -> None:
     steps = [_service_step(context, service, supervisor) for service in chosen]
-    steps += tasks.tasks(context, java, {service.name for service in chosen})
+    steps += tasks.tasks(context, java, {service.name for service in chosen}, away(context))
 
     def report(outcome: Outcome) -> None:
         if outcome.error is None:

@@ -1,21 +1,105 @@
-"""What a start does between servers: databases, topics, tables, Flink jobs."""
+"""What a start does between servers: databases, topics, tables, models, Flink jobs."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from sqlalchemy import URL
+
+from emdata.errors import ServiceError
 from runtime.context import Context
+from runtime.environment import child_environment
 from runtime.install import Java
+from runtime.readiness import last_lines
 from runtime.services import postgres
 from runtime.steps import Step
+from runtime.topics import create_topics
+
+_FLINK = {"jobmanager", "taskmanager"}
+_COMMAND_TIMEOUT_S = 240.0
 
 
-def tasks(context: Context, java: Java, chosen: set[str]) -> list[Step]:
-    """The steps whose servers are among the chosen ones (or run elsewhere)."""
+def tasks(context: Context, java: Java, chosen: set[str], away: set[str]) -> list[Step]:
+    """The steps whose servers are all among the chosen ones or ``away`` (run by somebody else)."""
+    there = chosen | away
+
+    def command(name: str, *arguments: str) -> Step:
+        return Step(name, lambda: _command(context, java, name, arguments), _NEEDS[name])
+
     steps: list[Step] = []
-    if "postgres" in chosen:
-        steps.append(Step("databases", lambda: _databases(context), ("postgres",)))
+    if "postgres" in there:
+        steps.append(Step("databases", lambda: _databases(context), _NEEDS["databases"]))
+        steps.append(Step("state", lambda: _state(context), _NEEDS["state"]))
+    if "kafka" in there:
+        steps.append(Step("topics", lambda: create_topics(context.settings), _NEEDS["topics"]))
+    if "starrocks" in there:
+        steps.append(command("tables", "migrate", "--yes"))
+    if "dagster-code" in chosen:
+        steps.append(command("models", "dbt", "parse"))
+    if {*_FLINK, "kafka", "starrocks"} <= there:
+        steps.append(command("jobs", "flink", "deploy"))
     return steps
+
+
+_NEEDS: dict[str, tuple[str, ...]] = {
+    "databases": ("postgres",),
+    "state": ("databases",),
+    "topics": ("kafka",),
+    "tables": ("starrocks",),
+    "models": (),
+    "jobs": ("jobmanager", "taskmanager", "topics", "tables"),
+}
+
+
+def state_dsn(context: Context) -> str:
+    """SQLAlchemy's address of the state in PostgreSQL, with the password."""
+    settings = context.settings
+    return URL.create(
+        "postgresql+psycopg",
+        username=settings.postgres_user,
+        password=context.credentials.postgres_password,
+        host=settings.postgres_host,
+        port=settings.postgres_port,
+        database=settings.postgres_database,
+    ).render_as_string(hide_password=False)
 
 
 def _databases(context: Context) -> str:
     postgres.create_databases(context)
     return ""
+
+
+def _state(context: Context) -> str:
+    from emdata.state import upgrade
+
+    return f"revision {upgrade(state_dsn(context))}"
+
+
+def _command(context: Context, java: Java, name: str, arguments: Sequence[str]) -> str:
+    """Run one of our commands; its output goes to a log, its last line is the text."""
+    log = context.paths.logs / f"start-{name}.log"
+    with log.open("w", encoding="utf-8") as file:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "runtime", *arguments],
+                env=child_environment(context, java, os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=_COMMAND_TIMEOUT_S,
+            )
+        except subprocess.TimeoutExpired:
+            raise ServiceError(
+                f"{name}: `emdata {' '.join(arguments)}` did not end within "
+                f"{_COMMAND_TIMEOUT_S:.0f} s{last_lines(log)}"
+            ) from None
+    if done.returncode != 0:
+        raise ServiceError(
+            f"{name}: `emdata {' '.join(arguments)}` ended with {done.returncode}{last_lines(log)}"
+        )
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:100] if lines else ""

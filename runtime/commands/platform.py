@@ -14,6 +14,8 @@ def register(root: typer.Typer) -> None:
     for command in (start, stop, restart):
         root.command()(command)
     root.command("emergency-stop")(emergency_stop)
+    root.command("shell-kafka")(shell_kafka)
+    root.command("db-connect")(db_connect)
 
 
 def start(only: Only = "") -> None:
@@ -59,3 +61,33 @@ def emergency_stop() -> None:
     from runtime.stop import emergency_stop as kill_platform
 
     kill_platform(load(), typer.echo)
+
+
+def shell_kafka(
+    command: Annotated[str, typer.Option("-c", help="run this command and leave")] = "",
+) -> None:
+    """Open a shell with kafka-topics and its siblings on the PATH."""
+    import os
+
+    from runtime.context import load_context
+    from runtime.install import find_java
+    from runtime.services.kafka import TOOLS, write_tools
+
+    context = load_context()
+    folder = write_tools(context, find_java(os.environ))
+    environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
+    shell = os.environ.get("SHELL", "/bin/sh")
+    if command:
+        os.execve("/bin/sh", ["sh", "-c", command], environment)  # noqa: S606 (the user's own)
+    typer.echo(f"Kafka at {context.settings.kafka_servers}; {', '.join(TOOLS)}; leave with exit")
+    os.execve(shell, [shell], environment)  # noqa: S606 (the user's own shell)
+
+
+def db_connect(
+    command: Annotated[str, typer.Option("-c", help="run this statement and leave")] = "",
+) -> None:
+    """Open the mysql client on StarRocks; without one, a small prompt of our own."""
+    from runtime.console import connect
+    from runtime.context import load_context
+
+    connect(load_context(), command)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from emdata.errors import ServiceError
 from runtime.context import Context
 from runtime.install import Java
-from runtime.services.base import LOOPBACK, NotReady, Service, require_port
+from runtime.services.base import LOOPBACK, NotReady, Service
+from runtime.services.rest import get_json
 
 SLOTS = 6
 _FRAMEWORK_HEAP_MB = 64
@@ -180,13 +178,7 @@ def taskmanager(context: Context, java: Java) -> Service:
 
 def rest(context: Context, path: str, timeout: float = 3.0) -> Any:
     """GET a path of the JobManager's REST interface; raises NotReady."""
-    require_port(context.settings.flink_rest_port)
-    url = f"http://{LOOPBACK}:{context.settings.flink_rest_port}{path}"
-    try:
-        with urlopen(url, timeout=timeout) as answer:
-            return json.load(answer)
-    except (URLError, OSError, ValueError) as error:
-        raise NotReady(f"{path}: {error}") from error
+    return get_json(context.settings.flink_rest_port, path, timeout=timeout)
 
 
 def probe_jobmanager(context: Context) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from emdata.errors import SettingError
 from runtime.context import Context
 from runtime.install import Java
-from runtime.services import flink, kafka, postgres
+from runtime.services import dagster, flink, kafka, manager, postgres, simulator, starrocks
 from runtime.services.base import LOOPBACK, Service
 
 _LOCAL = (LOOPBACK, "localhost")
@@ -20,7 +20,24 @@ def all_services(context: Context, java: Java) -> list[Service]:
     if not settings.kafka_bootstrap_servers:
         services.append(kafka.service(context, java))
     services += [flink.jobmanager(context, java), flink.taskmanager(context, java)]
-    return services
+    if settings.starrocks_host in _LOCAL:
+        services.append(starrocks.service(context))
+    if context.paths.mode == "simulator":
+        services.append(simulator.service(context))
+    return [*services, manager.service(context), *dagster.services(context)]
+
+
+def away(context: Context) -> set[str]:
+    """Servers that settings name elsewhere: used, but neither started nor stopped here."""
+    settings = context.settings
+    names = set()
+    if settings.postgres_host not in _LOCAL:
+        names.add("postgres")
+    if settings.kafka_bootstrap_servers:
+        names.add("kafka")
+    if settings.starrocks_host not in _LOCAL:
+        names.add("starrocks")
+    return names
 
 
 def choose(services: list[Service], only: str) -> list[Service]:
