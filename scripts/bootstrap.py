@@ -6,7 +6,8 @@ Standard library only: this is the first thing that runs on a fresh machine. Use
 
 Each part (the platform's environment, Flink's environment, the jars) has a stamp that holds the
 digest of its lock. The stamp is written last and removed first, so a part that was interrupted
-has none and is built anew; with fresh stamps nothing is done at all.
+has none and is built anew; one whose lock changed is brought up to date in place; with fresh
+stamps nothing is done at all.
 
 Exit codes: 2 something is missing on this machine, 1 the installation failed, 130 interrupted;
 otherwise that of the program.
@@ -40,37 +41,38 @@ class Part:
     name: str
     directory: Path
     locks: tuple[Path, ...]
-    build: Callable[[Installer, Part], None]
+    # The last argument says whether the directory holds a complete earlier installation.
+    build: Callable[[Installer, Part, bool], None]
 
     @property
     def stamp(self) -> Stamp:
         return Stamp(self.directory / f".emdata-{self.name}", self.locks)
 
 
-def build_platform(installer: Installer, part: Part) -> None:
+def build_platform(installer: Installer, part: Part, complete: bool) -> None:
     """The platform's environment: hashed wheels, then our own packages (editable)."""
-    installer.make_environment(part.directory)
+    installer.make_environment(part.directory, complete=complete)
     locks = [flag for lock in part.locks if lock.suffix == ".txt" for flag in ("-r", lock)]
     installer.install(part.directory, "--require-hashes", "--no-build", *locks)
     installer.install(part.directory, "--no-deps", "--no-build-isolation", "-e", REPOSITORY)
 
 
-def build_flink(installer: Installer, part: Part) -> None:
+def build_flink(installer: Installer, part: Part, complete: bool) -> None:
     """Flink's environment: its source-only packages are built with the locked setuptools."""
     build, lock = part.locks
-    installer.make_environment(part.directory)
+    installer.make_environment(part.directory, complete=complete)
     installer.install(part.directory, "--require-hashes", "--no-build", "-r", build)
     installer.install(part.directory, "--require-hashes", "--no-build-isolation", "-r", lock)
 
 
-def build_jars(installer: Installer, part: Part) -> None:
+def build_jars(installer: Installer, part: Part, _complete: bool) -> None:
     """The servers' jars, fetched and verified by the platform's own code."""
     python = installer.tools / "platform" / "bin" / "python"
     part.directory.mkdir(parents=True, exist_ok=True)
     installer.run("jars", python, "-m", "runtime.install", part.locks[0], part.directory)
 
 
-def build_dev(installer: Installer, part: Part) -> None:
+def build_dev(installer: Installer, part: Part, _complete: bool) -> None:
     """The tools of `make check` and `make test`, added to the platform's environment."""
     locks = [flag for lock in part.locks for flag in ("-r", lock)]
     installer.install(part.directory, "--require-hashes", "--no-build", *locks)
@@ -121,12 +123,14 @@ def install(tools: Path, home: Path, *, dev: bool) -> None:
         with ThreadPoolExecutor(max_workers=2) as pool:
             for future in [pool.submit(_build, installer, part) for part in stale]:
                 future.result()
+        installer.remove_cache()
 
 
 def _build(installer: Installer, part: Part) -> None:
     def build() -> None:
+        complete = part.stamp.found().get("python") == platform.python_version()
         part.stamp.remove()
-        part.build(installer, part)
+        part.build(installer, part, complete)
         part.stamp.write()
 
     say(f"  {part.name}: installing")

@@ -129,8 +129,18 @@ class Installer:
         self.environ = registry_settings.for_uv(self.environ, _pip_settings(python, self.environ))
         self.uv = self.bootstrap / "bin" / "uv"
 
-    def make_environment(self, directory: Path) -> None:
-        """An empty environment; whatever a killed run left there goes first."""
+    def remove_cache(self) -> None:
+        """Give back the space of what was downloaded and built: a gigabyte."""
+        shutil.rmtree(self.tools / ".cache", ignore_errors=True)
+
+    def make_environment(self, directory: Path, *, complete: bool) -> None:
+        """An environment to install into.
+
+        One that was ``complete`` is brought up to date in place, which fetches only what changed;
+        whatever a killed run left there goes first.
+        """
+        if complete:
+            return
         shutil.rmtree(directory, ignore_errors=True)
         self.run(
             f"environment {directory.name}",

@@ -7,33 +7,14 @@ import subprocess
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# fmt: off
 TARGETS = [
-    "help",
-    "start",
-    "stop",
-    "restart",
-    "status",
-    "health",
-    "troubleshoot",
-    "logs",
-    "logs-dagster",
-    "logs-flink",
-    "logs-starrocks",
-    "dev-setup",
-    "check",
-    "test",
-    "test-fast",
-    "test-long",
-    "test-system-deps",
-    "check-live",
-    "format",
-    "db-connect",
-    "shell-kafka",
-    "emergency-stop",
-    "clean",
-    "bench-footprint",
-    "bench-latency",
+    "help", "start", "stop", "restart", "status", "health", "troubleshoot", "logs",
+    "logs-dagster", "logs-flink", "logs-starrocks", "dev-setup", "check", "test", "test-fast",
+    "test-long", "test-system-deps", "check-live", "format", "db-connect", "shell-kafka",
+    "emergency-stop", "clean", "bench-footprint", "bench-latency",
 ]
+# fmt: on
 
 
 def make(*arguments: str) -> str:

@@ -117,7 +117,7 @@ def test_importing_a_room_starts_nothing_and_writes_nothing(package: str) -> Non
     modules = our_modules(REPOSITORY / package)
 
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE, json.dumps(modules)],
+        [sys.executable, "-B", "-c", _PROBE, json.dumps(modules)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
