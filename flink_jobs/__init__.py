@@ -1,1 +1,1 @@
-"""Flink landing and window jobs: planned as SQL here, submitted from an environment of their own."""
+"""Flink landing and window jobs: planned as SQL here, submitted from their own environment."""

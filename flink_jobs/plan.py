@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,13 +18,9 @@ import msgspec
 from emdata.contracts.base import Record
 from emdata.derive.flink import (
     StarRocksTarget,
-    kafka_options,
     landing_group_id,
     landing_insert_sql,
-    quote,
     sink_table_sql,
-    source_columns,
-    source_name,
     source_table_sql,
     starrocks_options,
     table_sql,
@@ -51,7 +48,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     hash: over what decides whether state can be restored (SQL and plan-affecting settings), not
     over addresses. fingerprint: over everything; the same fingerprint means nothing to do.
     datasets: whose topics are read. tables: the StarRocks tables written, without database.
-    setup: statements run before ``inserts``. groups: Kafka consumer group by dataset.
+    setup: statements run before ``inserts``. groups: Kafka consumer group by topic.
     """
 
     name: str
@@ -79,13 +76,16 @@ def build_plan(
     checkpoints: Path,
     *,
     windows: Iterable[WindowTable] | None = None,
+    generations: Mapping[str, int] | None = None,
     parallelism: int = 1,
 ) -> Plan:
     """Return the jobs for these contracts.
 
     ``checkpoints`` is the directory under which Flink keeps them. ``windows`` defaults to every
-    window table. Raises SettingError when topics would expire before the windows' state does,
-    ContractError when a window counts a dataset that has no contract.
+    window table. ``generations`` counts, by job name, how often windows' state was given up:
+    another number is another hash, and so other tables.
+    Raises SettingError when topics would expire before the windows' state does, ContractError
+    when a window counts a dataset that has no contract.
     """
     records = sorted(contracts, key=lambda record: record.dataset.name)
     tables = tuple(window_tables() if windows is None else windows)
@@ -96,7 +96,7 @@ def build_plan(
             allowed=f"more than EMDATA_WINDOW_STATE_DAYS ({settings.window_state_days})",
             fix="windows are rebuilt from these topics; keep them longer than the state",
         )
-    builder = _Builder(settings, checkpoints, parallelism)
+    builder = _Builder(settings, checkpoints, generations or {}, parallelism)
     landing = [builder.landing(group, members) for group, members in _by_group(records)]
     by_name = {record.dataset.name: record for record in records}
     windowed = [builder.windows(job, members, by_name) for job, members in _by_job(tables)]
@@ -117,10 +117,42 @@ def _by_job(tables: Iterable[WindowTable]) -> list[tuple[str, list[WindowTable]]
     return sorted(jobs.items())
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a job is made of; ``neutral`` is its setup without addresses, for the hash."""
+
+    datasets: tuple[str, ...]
+    tables: tuple[str, ...]
+    groups: dict[str, str]
+    neutral: tuple[str, ...]
+    setup: tuple[str, ...]
+    inserts: tuple[str, ...]
+    plan_config: dict[str, str]
+
+
+def _check_windows(
+    job: str, tables: list[WindowTable], records: Mapping[str, type[Record]]
+) -> None:
+    for table in tables:
+        if table.dataset not in records:
+            raise ContractError(
+                f"window {table.name}", value=table.dataset, allowed=", ".join(records)
+            )
+    if len({table.forever for table in tables}) > 1:
+        raise ContractError(f"window job {job}", value=job, allowed="windows of one state lifetime")
+
+
 class _Builder:
-    def __init__(self, settings: Settings, checkpoints: Path, parallelism: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        checkpoints: Path,
+        generations: Mapping[str, int],
+        parallelism: int,
+    ) -> None:
         self._settings = settings
         self._checkpoints = checkpoints
+        self._generations = generations
         self._parallelism = parallelism
         self._target = StarRocksTarget(
             settings.starrocks_host,
@@ -130,33 +162,24 @@ class _Builder:
         )
 
     def landing(self, group: str, records: list[type[Record]]) -> Job:
-        name = f"landing-{group}"
-        groups = {record.dataset.name: landing_group_id(record) for record in records}
-        plan_config = self._plan_config()
-        inserts = tuple(landing_insert_sql(record) for record in records)
-        return self._job(
-            name=name,
-            kind="landing",
-            tables=tuple(record.dataset.name for record in records),
+        groups = {record.dataset.topic: landing_group_id(record) for record in records}
+        names = tuple(record.dataset.name for record in records)
+        parts = _Parts(
+            datasets=names,
+            tables=names,
             groups=groups,
             neutral=_landing_setup(records, "", _NOWHERE, groups),
             setup=_landing_setup(records, self._settings.kafka_servers, self._target, groups),
-            inserts=inserts,
-            plan_config=plan_config,
+            inserts=tuple(landing_insert_sql(record) for record in records),
+            plan_config=self._plan_config(),
         )
+        return self._job(f"landing-{group}", "landing", parts)
 
     def windows(
         self, job: str, tables: list[WindowTable], records: Mapping[str, type[Record]]
     ) -> Job:
-        for table in tables:
-            if table.dataset not in records:
-                raise ContractError(
-                    f"window {table.name}", value=table.dataset, allowed=", ".join(records)
-                )
-        if len({table.forever for table in tables}) > 1:
-            raise ContractError(
-                f"window job {job}", value=job, allowed="windows of one state lifetime"
-            )
+        _check_windows(job, tables, records)
+        name = f"windows-{job}"
         days = self._settings.window_state_days
         plan_config = self._plan_config() | {
             "table.exec.state.ttl": "0 ms" if tables[0].forever else f"{days} d",
@@ -165,15 +188,17 @@ class _Builder:
             "table.exec.mini-batch.size": "5000",
         }
         inserts = tuple(window_insert_sql(t, records[t.dataset], days) for t in tables)
-        neutral = _window_setup(tables, records, "", _NOWHERE, {}, "")
+        generation = self._generations.get(name, 0)
+        neutral = (*_window_setup(tables, records, "", _NOWHERE, {}, ""), str(generation))
         job_hash = _hash(neutral, inserts, plan_config)
-        name = f"windows-{job}"
-        datasets = sorted({table.dataset for table in tables})
-        groups = {d: f"emdata-{name}-{job_hash[:HASH_LENGTH]}-{d}" for d in datasets}
+        datasets = tuple(sorted({table.dataset for table in tables}))
+        groups = {
+            records[dataset].dataset.topic: f"emdata-{name}-{job_hash[:HASH_LENGTH]}-{dataset}"
+            for dataset in datasets
+        }
         servers = self._settings.kafka_servers
-        return self._job(
-            name=name,
-            kind="windows",
+        parts = _Parts(
+            datasets=datasets,
             tables=tuple(table.physical(job_hash) for table in tables),
             groups=groups,
             neutral=neutral,
@@ -181,30 +206,20 @@ class _Builder:
             inserts=inserts,
             plan_config=plan_config,
         )
+        return self._job(name, "windows", parts)
 
-    def _job(
-        self,
-        *,
-        name: str,
-        kind: Literal["landing", "windows"],
-        tables: tuple[str, ...],
-        groups: dict[str, str],
-        neutral: tuple[str, ...],
-        setup: tuple[str, ...],
-        inserts: tuple[str, ...],
-        plan_config: dict[str, str],
-    ) -> Job:
-        config = plan_config | self._run_config(name, kind)
+    def _job(self, name: str, kind: Literal["landing", "windows"], parts: _Parts) -> Job:
+        config = parts.plan_config | self._run_config(name, kind)
         return Job(
             name=name,
             kind=kind,
-            hash=_hash(neutral, inserts, plan_config),
-            fingerprint=_hash(setup, inserts, config),
-            datasets=tuple(groups),
-            tables=tables,
-            groups=groups,
-            setup=setup,
-            inserts=inserts,
+            hash=_hash(parts.neutral, parts.inserts, parts.plan_config),
+            fingerprint=_hash(parts.setup, parts.inserts, config),
+            datasets=parts.datasets,
+            tables=parts.tables,
+            groups=parts.groups,
+            setup=parts.setup,
+            inserts=parts.inserts,
             config=config,
         )
 
@@ -253,7 +268,7 @@ def _landing_setup(
 ) -> tuple[str, ...]:
     statements: list[str] = []
     for record in records:
-        statements.append(source_table_sql(record, servers, groups[record.dataset.name]))
+        statements.append(source_table_sql(record, servers, groups[record.dataset.topic]))
         statements.append(sink_table_sql(record, target))
     return tuple(statements)
 
@@ -270,7 +285,7 @@ def _window_setup(
     for dataset in sorted({table.dataset for table in tables}):
         record = records[dataset]
         statements.append(
-            source_table_sql(record, servers, groups.get(dataset, ""), committed=False)
+            source_table_sql(record, servers, groups.get(record.dataset.topic, ""), committed=False)
         )
     for table in tables:
         physical = table.physical(job_hash) if job_hash else table.name

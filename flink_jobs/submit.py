@@ -4,8 +4,8 @@ Usage: ``python submit.py --rest-address HOST --rest-port PORT``. Requests are J
 line, on standard input; every request gets one JSON answer a line on standard output. The JVM is
 started, and its planner warmed up, while nobody waits for it; ``{"event": "ready"}`` says so.
 
-    {"command": "compile", "job": JOB}                        -> {"event": "compiled", "name": ...}
-    {"command": "submit", "job": JOB, "restore": PATH|null}   -> {"event": "submitted", "job_id": ...}
+    {"command": "compile", "job": JOB}                    -> {"event": "compiled", "plan": ...}
+    {"command": "submit", "job": JOB, "restore": PATH}    -> {"event": "submitted", "job_id": ...}
 
 A failure is answered with ``{"event": "failed", "name": ..., "error": ...}`` and the process goes
 on; it ends with its input. JOB is an object of ``flink_jobs.plan``. The password is read from
@@ -135,7 +135,9 @@ def _cause(error: Exception) -> str:
         java = java.getCause()
     if not messages:
         lines = str(error).splitlines() or [repr(error)]
-        messages = [line for line in lines if "Exception" in line or "Error" in line][:4] or lines[:1]
+        messages = [line for line in lines if "Exception" in line or "Error" in line][:4] or lines[
+            :1
+        ]
     return ": ".join(messages)
 
 
@@ -152,11 +154,9 @@ def _drain_jvm_errors() -> None:
 
     def launch_and_drain(env: dict[str, str], args: list[str]) -> subprocess.Popen[bytes]:
         process: subprocess.Popen[bytes] = launch(env, args)
-        stream = process.stderr
-        assert stream is not None
 
         def copy() -> None:
-            for line in stream:
+            for line in process.stderr or ():
                 sys.stderr.buffer.write(line)
                 sys.stderr.buffer.flush()
 

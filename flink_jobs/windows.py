@@ -74,6 +74,11 @@ class WindowTable:
         """Whether the state of this window never expires."""
         return self.event_time is None
 
+    @property
+    def time_key(self) -> str:
+        """The key column that holds the window's hour or day."""
+        return next(c.name for c in self.keys if c.types.starrocks in {"DATE", "DATETIME"})
+
     def physical(self, job_hash: str) -> str:
         """The table that a job with this hash writes."""
         return f"{self.name}__{job_hash[:HASH_LENGTH]}"
@@ -95,7 +100,9 @@ def _alerts_hourly() -> WindowTable:
             ),
             # Keys are cut so that the encoded primary key stays within StarRocks' 128 bytes.
             WindowColumn("event", _text(80), _key_text("event", 80), "event, such as Flood Watch"),
-            WindowColumn("state", _text(8), _key_text("state", 8), "two-letter state or marine area"),
+            WindowColumn(
+                "state", _text(8), _key_text("state", 8), "two-letter state or marine area"
+            ),
             WindowColumn("severity", _text(16), _key_text("severity", 16), "CAP severity"),
         ),
         measures=(

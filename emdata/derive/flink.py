@@ -14,7 +14,7 @@ from emdata.contracts.base import Record
 from emdata.derive.starrocks import RAW_DATABASE
 from emdata.derive.types import PRIMARY_KEY, columns_of
 
-PASSWORD_PLACEHOLDER = "${STARROCKS_PASSWORD}"
+PASSWORD_PLACEHOLDER = "${STARROCKS_PASSWORD}"  # noqa: S105 (stands for one)
 PARTITION_DISCOVERY = "60 s"
 FLUSH_INTERVAL_MS = 1000
 """The connector's minimum; a checkpoint flushes as well, whichever comes first."""

@@ -1,0 +1,81 @@
+"""How far a consumer group of Flink's is, measured against the topics' ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from emdata.errors import TransientError
+
+_TIMEOUT_S = 10.0
+
+
+class KafkaUnavailable(TransientError):
+    """Kafka did not answer in time."""
+
+    code = "kafka_unavailable"
+
+
+class Offsets:
+    """Reads positions without joining a group, so that Flink's own readers are not disturbed."""
+
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+
+    def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """Return the end offset of every partition that holds anything."""
+        return {
+            place: high for place, (low, high) in self._watermarks(topics).items() if high > low
+        }
+
+    def committed(self, group: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+        """Return the committed offset of every partition the group has committed."""
+        from confluent_kafka import OFFSET_INVALID, KafkaException, TopicPartition
+
+        places = [TopicPartition(*place) for place in self._watermarks(topics)]
+        consumer = self._consumer(group)
+        try:
+            answer = consumer.committed(places, timeout=_TIMEOUT_S) if places else []
+        except KafkaException as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers}: {error}") from error
+        finally:
+            consumer.close()
+        return {(p.topic, p.partition): p.offset for p in answer if p.offset != OFFSET_INVALID}
+
+    def _watermarks(self, topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        from confluent_kafka import KafkaException, TopicPartition
+
+        consumer = self._consumer("emdata-offsets")
+        found: dict[tuple[str, int], tuple[int, int]] = {}
+        try:
+            for topic in topics:
+                partitions = (
+                    consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions
+                )
+                for partition in partitions:
+                    place = TopicPartition(topic, partition)
+                    found[topic, partition] = consumer.get_watermark_offsets(
+                        place, timeout=_TIMEOUT_S
+                    )
+        except KafkaException as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers}: {error}") from error
+        finally:
+            consumer.close()
+        return found
+
+    def _consumer(self, group: str):  # type: ignore[no-untyped-def]
+        from confluent_kafka import Consumer
+
+        return Consumer(
+            {
+                "bootstrap.servers": self._servers,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "socket.timeout.ms": int(_TIMEOUT_S * 1000),
+                "log_level": 0,
+            }
+        )
+
+
+def remaining(target: dict[tuple[str, int], int], reached: dict[tuple[str, int], int]) -> int:
+    """Return how many offsets up to ``target`` are not committed yet."""
+    return sum(max(0, end - reached.get(place, 0)) for place, end in target.items())
