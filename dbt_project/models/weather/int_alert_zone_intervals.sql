@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+{{ alert_zone_intervals() }}

@@ -1,0 +1,1 @@
+{{ alerts_hourly_recount() }}

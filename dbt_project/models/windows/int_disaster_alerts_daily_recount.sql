@@ -1,0 +1,1 @@
+{{ disaster_alerts_daily_recount() }}

@@ -1,0 +1,1 @@
+{{ disaster_alerts_hourly_recount() }}

@@ -1,0 +1,1 @@
+{{ weather_station_daily_recount() }}
