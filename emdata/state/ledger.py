@@ -7,7 +7,7 @@ table's key removes redelivery, so a row counts once however often it came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -112,7 +112,7 @@ def missing_seqs(
         (writer, above, high_seq),
     )
     with transaction(engine) as connection:
-        seqs = connection.execute(
+        seqs: Iterable[int | None] = connection.execute(
             sa.select(dead_letters.c.seq).where(
                 dead_letters.c.dataset == record.dataset.name,
                 dead_letters.c.writer == writer,

@@ -212,6 +212,11 @@ class BufferLog:
         with self._guard:
             return max(self._segments)
 
+    def seqs_durable(self) -> dict[str, int]:
+        """Return the highest durable sequence number per dataset."""
+        with self._guard:
+            return dict(self._durable_seqs)
+
     def size_bytes(self) -> int:
         """Return the bytes of all segments."""
         with self._guard:

@@ -1,0 +1,62 @@
+"""`emdata manager`: the stream manager's process."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(help="The stream manager.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `run` a subcommand."""
+
+
+@app.command()
+def run() -> None:
+    """Run the stream manager in the foreground until SIGTERM."""
+    import asyncio
+    import gc
+
+    from emdata.clock import SystemClock
+    from emdata.contracts import contracts
+    from emdata.contracts.base import duration
+    from emdata.objects import RawStore
+    from emdata.telemetry import configure_logging
+    from runtime.context import load_context
+    from runtime.tasks import state_dsn
+    from runtime.warehouse import warehouse_of
+    from scrapers import find_scrapers
+    from scrapers.http import HttpClient
+    from scrapers.loop import PollConnector
+    from stream_manager.connector import StreamConfig
+    from stream_manager.service import ServiceConfig, Streams, serve
+
+    context = load_context()
+    settings, paths = context.settings, context.paths
+    configure_logging("manager", settings.log_level)
+    clock = SystemClock()
+    is_simulated = paths.mode == "simulator"
+
+    def streams() -> Streams:
+        http = HttpClient.from_settings(settings, paths.mode, clock)
+        raw_store = RawStore.local(paths.objects)
+        return [
+            (
+                PollConnector(scraper(http, settings, clock), raw_store),
+                StreamConfig(duration(scraper.every).total_seconds() * settings.poll_factor),
+            )
+            for scraper in find_scrapers().values()
+        ]
+
+    config = ServiceConfig(
+        settings=settings,
+        buffer_directory=paths.buffer / str(settings.writer),
+        dsn=state_dsn(context),
+        warehouse=warehouse_of(context),
+        ingest_token=context.credentials.ingest_token,
+        is_simulated=is_simulated,
+        records=contracts(),
+    )
+    gc.freeze()  # what is imported by now lives as long as the process
+    asyncio.run(serve(config, streams))

@@ -1,0 +1,17 @@
+"""The warehouse of the platform at hand."""
+
+from __future__ import annotations
+
+from emdata.warehouse import Warehouse
+from runtime.context import Context
+
+
+def warehouse_of(context: Context) -> Warehouse:
+    """Return a client with the platform's host, port and credentials."""
+    settings = context.settings
+    return Warehouse(
+        settings.starrocks_host,
+        settings.starrocks_mysql_port,
+        settings.starrocks_user,
+        context.credentials.starrocks_password,
+    )

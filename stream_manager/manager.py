@@ -1,0 +1,257 @@
+"""The stream manager: streams side by side, each on its own clock, failing alone."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+
+from emdata.clock import Clock, Monotonic
+from emdata.commits import Commit
+from emdata.errors import EmdataError, StateUnavailable
+from emdata.state.reads import load_cursor, load_seen, register_streams
+from emdata.state.requests import Request
+from emdata.telemetry import get_logger
+from stream_manager import metrics
+from stream_manager.connector import Connector, StreamConfig
+from stream_manager.intake import Intake
+from stream_manager.seen import SeenIndex
+from stream_manager.session import PollContext, PollSession
+
+log = get_logger(__name__)
+RETRY_FIRST = 5.0
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Stream:
+    """A running stream and what its last poll said."""
+
+    connector: Connector
+    config: StreamConfig
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    requests: list[Request] = field(default_factory=list)
+    cursor: dict[str, Any] | None = None
+    task: asyncio.Task[None] | None = None
+    last: Commit | None = None
+    last_good: Monotonic | None = None
+    failures: int = 0
+    is_polling: bool = False
+
+
+class StreamManager:
+    """``start_streaming``, ``stop_streaming``, ``status``; lives on one event loop."""
+
+    def __init__(self, intake: Intake, engine: Engine, clock: Clock, *, is_simulated: bool) -> None:
+        self.intake, self._engine, self._clock = intake, engine, clock
+        self._is_simulated = is_simulated
+        self._seen = SeenIndex()
+        self._streams: dict[str, Stream] = {}
+
+    def start_streaming(self, connector: Connector, config: StreamConfig) -> None:
+        """Run a connector until it is stopped. ValueError when its name runs already."""
+        if connector.name in self._streams:
+            raise ValueError(f"stream {connector.name} runs already")
+        stream = Stream(connector, config)
+        self._streams[connector.name] = stream
+        stream.task = asyncio.create_task(self._run(stream), name=f"stream-{connector.name}")
+
+    async def stop_streaming(self, name: str) -> None:
+        """Stop a stream; a poll under way is recorded as interrupted at the next start."""
+        stream = self._streams.pop(name)
+        if stream.task is not None:
+            stream.task.cancel()
+            await asyncio.gather(stream.task, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop all streams."""
+        for name in list(self._streams):
+            await self.stop_streaming(name)
+
+    def request(self, request: Request) -> bool:
+        """Ask for a poll; False when the stream does not run here."""
+        stream = self._streams.get(request.stream)
+        if stream is None:
+            return False
+        if all(known.id != request.id for known in stream.requests):
+            stream.requests.append(request)
+            stream.wake.set()
+        return True
+
+    def is_loaded(self) -> bool:
+        """Whether every stream knows its cursor and what was seen."""
+        return all(stream.cursor is not None for stream in self._streams.values())
+
+    def new_session(
+        self,
+        stream: str,
+        source: str,
+        *,
+        cursor: dict[str, Any],
+        batch_size: int,
+        request_ids: tuple[int, ...] = (),
+        compare: bool = True,
+    ) -> PollSession:
+        """Return a session for one poll, or for one ingest request."""
+        now = self._clock.now()
+        return PollSession(
+            PollContext(
+                poll_id=f"{now:%Y%m%dT%H%M%S}-{stream}-{uuid.uuid4().hex[:12]}",
+                stream=stream,
+                source=source,
+                writer=self.intake.config.writer,
+                cursor=cursor,
+                buffer=self.intake.writer,
+                seen=self._seen,
+                admits=self.intake.admits,
+                clock=self._clock,
+                is_simulated=self._is_simulated,
+                batch_size=batch_size,
+                compare=compare,
+                request_ids=request_ids,
+            )
+        )
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return one row a stream: mode, interval and its last poll."""
+        return [self._row(name, stream) for name, stream in sorted(self._streams.items())]
+
+    async def load_dataset(self, dataset: str) -> None:
+        """Load a dataset's hashes once; waits as long as PostgreSQL is away."""
+        if not self._seen.is_loaded(dataset):
+            hashes = await self._from_state(load_seen, dataset)
+            if not self._seen.is_loaded(dataset):
+                self._seen.load(dataset, hashes)
+
+    async def _run(self, stream: Stream) -> None:
+        await self._load(stream)
+        while True:
+            wait = await self._poll(stream)
+            try:
+                await asyncio.wait_for(stream.wake.wait(), timeout=wait)
+            except TimeoutError:
+                continue
+
+    async def _load(self, stream: Stream) -> None:
+        """Wait for the state: without it a poll would publish what is long known."""
+        while not await asyncio.to_thread(self.intake.applier.wait_until_empty, 1.0):
+            pass
+        for record in stream.connector.emits:
+            await self.load_dataset(record.dataset.name)
+        stream.cursor = await self._from_state(load_cursor, stream.connector.name)
+        await self._from_state(register_streams, [self._registration(stream)])
+
+    async def _from_state(self, call: Callable[[Engine, T], R], argument: T) -> R:
+        wait = 0.5
+        while True:
+            try:
+                return await asyncio.to_thread(call, self._engine, argument)
+            except StateUnavailable as error:
+                log.warning("waiting_for_state", error=str(error)[:200])
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 10.0)
+
+    async def _poll(self, stream: Stream) -> float:
+        """Do one poll and return the seconds until the next."""
+        stream.wake.clear()
+        asked, stream.requests = stream.requests, []
+        backfill = next((request for request in asked if request.kind == "backfill"), None)
+        if backfill is not None:
+            stream.requests = [request for request in asked if request.id != backfill.id]
+            asked = [backfill]
+        started = self._clock.monotonic()
+        stream.is_polling = True
+        try:
+            with metrics.POLL_SECONDS.labels(stream.connector.name).time():
+                commit = await self._one_poll(stream, asked, backfill)
+        finally:
+            stream.is_polling = False
+        self._note(stream, commit)
+        if stream.requests:
+            stream.wake.set()
+        return self._wait_after(stream, commit, self._clock.monotonic() - started)
+
+    async def _one_poll(
+        self, stream: Stream, asked: list[Request], backfill: Request | None
+    ) -> Commit:
+        session = self.new_session(
+            stream.connector.name,
+            stream.connector.source,
+            cursor=dict(stream.cursor or {}),
+            batch_size=stream.config.records_a_batch,
+            request_ids=tuple(request.id for request in asked),
+        )
+        arguments = dict(backfill.arguments) if backfill is not None else {}
+        try:
+            await stream.connector.run_poll(session, arguments)
+        except Exception as error:
+            # A bug in one connector must not end the others; it is recorded as that poll's end.
+            log.exception("poll_crashed", stream=stream.connector.name)
+            await session.finish("failed", error=error)
+        if session.commit is None:
+            await session.finish("failed", error=EmdataError("the connector finished no poll"))
+        commit = session.commit
+        if commit is None:
+            raise AssertionError("a finished session has a commit")
+        return commit
+
+    def _note(self, stream: Stream, commit: Commit) -> None:
+        stream.last = commit
+        if commit.cursor is not None:
+            stream.cursor = dict(commit.cursor)
+        if commit.outcome == "failed":
+            stream.failures += 1
+        else:
+            stream.failures = 0
+            stream.last_good = self._clock.monotonic()
+        log.info(
+            "poll_done",
+            stream=commit.stream,
+            poll_id=commit.poll_id,
+            outcome=commit.outcome,
+            rows=commit.rows,
+            rejected=commit.rows_rejected,
+            accepted={name: counts.accepted for name, counts in commit.datasets.items()},
+        )
+
+    def _wait_after(self, stream: Stream, commit: Commit, took: float) -> float:
+        every = stream.config.every_seconds
+        if commit.outcome == "failed":
+            retry: float = min(RETRY_FIRST * 2 ** (stream.failures - 1), max(every, RETRY_FIRST))
+            return retry * random.uniform(0.8, 1.2)  # noqa: S311  spreading, not secrecy
+        if any(counts.deferred for counts in commit.datasets.values()):
+            return min(every, 30.0)
+        return max(every - took, min(every, 0.1))
+
+    def _registration(self, stream: Stream) -> dict[str, Any]:
+        return {
+            "stream": stream.connector.name,
+            "source": stream.connector.source,
+            "writer": self.intake.config.writer,
+            "datasets": [record.dataset.name for record in stream.connector.emits],
+            "every_seconds": max(1, round(stream.config.every_seconds)),
+            "is_on": True,
+            "updated_at": self._clock.now(),
+        }
+
+    def _row(self, name: str, stream: Stream) -> dict[str, Any]:
+        last = stream.last
+        return {
+            "stream": name,
+            "source": stream.connector.source,
+            "mode": stream.config.mode,
+            "every_seconds": stream.config.every_seconds,
+            "is_polling": stream.is_polling,
+            "is_loaded": stream.cursor is not None,
+            "failures": stream.failures,
+            "last_outcome": None if last is None else last.outcome,
+            "last_finished_at": None if last is None else last.finished_at,
+            "last_error": None if last is None else last.error,
+            "last_rows": None if last is None else last.rows,
+        }

@@ -1,0 +1,73 @@
+"""Sending again what Kafka has and the table lacks, such as after a table was restored."""
+
+from __future__ import annotations
+
+import uuid
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from emdata.contracts.base import Record
+from emdata.telemetry import get_logger
+
+log = get_logger(__name__)
+TIMEOUT = 10.0
+
+
+def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: list[int]) -> int:
+    """Read a topic from its start and produce the named records once more; returns how many.
+
+    The table's key makes a second arrival harmless. What the topic no longer holds is logged.
+    """
+    wanted = {f"{writer}-{record.dataset.name}-{seq}".encode(): seq for seq in seqs}
+    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": f"emdata-resend-{uuid.uuid4().hex}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        found = _scan(consumer, producer, record.dataset.topic, wanted)
+        producer.flush(TIMEOUT)
+    finally:
+        consumer.close()
+    if wanted:
+        log.error(
+            "records_not_in_topic", topic=record.dataset.topic, seqs=sorted(wanted.values())[:100]
+        )
+    return found
+
+
+def _scan(consumer: Consumer, producer: Producer, topic: str, wanted: dict[bytes, int]) -> int:
+    partitions = consumer.list_topics(topic, timeout=TIMEOUT).topics[topic].partitions
+    found = 0
+    for number in partitions:
+        place = TopicPartition(topic, number)
+        first, end = consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+        consumer.assign([TopicPartition(topic, number, first)])
+        position = first
+        while position < end and wanted:
+            message = consumer.poll(TIMEOUT)
+            if message is None or message.error():
+                break
+            position = (message.offset() or 0) + 1
+            if wanted.pop(_event_id(message), None) is not None:
+                producer.produce(
+                    topic,
+                    key=message.key(),
+                    value=message.value(),
+                    headers=_headers(message),
+                )
+                found += 1
+    return found
+
+
+def _headers(message: Message) -> list[tuple[str, bytes]]:
+    pairs = message.headers() or []
+    return [(pair[0], pair[1]) for pair in pairs if isinstance(pair[1], bytes)]
+
+
+def _event_id(message: Message) -> bytes:
+    return dict(_headers(message)).get("ce_id", b"")

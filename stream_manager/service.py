@@ -1,0 +1,148 @@
+"""The stream manager's process: composes the parts and runs until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from emdata.clock import SystemClock
+from emdata.contracts.base import Record
+from emdata.errors import StateUnavailable
+from emdata.settings import Settings
+from emdata.state.database import connect
+from emdata.state.reads import load_high_seqs
+from emdata.telemetry import get_logger
+from emdata.warehouse import Warehouse
+from stream_manager.connector import Connector, StreamConfig
+from stream_manager.ingest import IngestApp
+from stream_manager.intake import Intake, IntakeConfig
+from stream_manager.ledger import LedgerKeeper
+from stream_manager.manager import StreamManager
+from stream_manager.producers import KafkaProducer, broker_answers
+from stream_manager.requests import RequestListener
+from stream_manager.resend import resend_from_topic
+
+log = get_logger(__name__)
+Streams = list[tuple[Connector, StreamConfig]]
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """What a manager's process needs beside the settings."""
+
+    settings: Settings
+    buffer_directory: Path
+    dsn: str
+    warehouse: Warehouse
+    ingest_token: str
+    is_simulated: bool
+    records: Mapping[str, type[Record]]
+
+
+async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
+    """Run until SIGTERM or SIGINT; stops within about ten seconds, losing nothing.
+
+    Raises ServiceError when the buffer is in use by another process.
+    """
+    settings, clock = config.settings, SystemClock()
+    engine = connect(config.dsn)
+    intake = Intake(
+        IntakeConfig(
+            directory=config.buffer_directory,
+            writer=settings.writer,
+            segment_bytes=settings.buffer_segment_mb << 20,
+            max_bytes=settings.buffer_max_mb << 20,
+        ),
+        engine,
+        clock,
+        make_producer=lambda critical: KafkaProducer(settings.kafka_servers, critical=critical),
+        is_up=partial(broker_answers, settings.kafka_servers),
+    )
+    recovery = intake.open()
+    _raise_seqs(intake, engine, settings.writer)
+    intake.start(recovery)
+    manager = StreamManager(intake, engine, clock, is_simulated=config.is_simulated)
+    keeper = LedgerKeeper(
+        intake,
+        engine,
+        config.warehouse,
+        config.records,
+        clock,
+        is_simulated=config.is_simulated,
+        resend=partial(resend_from_topic, settings.kafka_servers),
+    )
+    keeper.start()
+    app = IngestApp(
+        manager, config.records, config.ingest_token, lambda: _status(manager, keeper, config)
+    ).app()
+    for connector, stream in streams():
+        manager.start_streaming(connector, stream)
+    listener = asyncio.create_task(RequestListener(manager, engine).run())
+    try:
+        await _serve_http(app, settings.manager_port)
+    finally:
+        log.info("manager_stopping")
+        listener.cancel()
+        await asyncio.gather(listener, return_exceptions=True)
+        await manager.stop()
+        keeper.stop()
+        await asyncio.to_thread(intake.stop)
+        engine.dispose()
+        log.info("manager_stopped")
+
+
+async def _serve_http(app: Any, port: int) -> None:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"
+        )
+    )
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    # uvicorn's own handlers would raise the signal again after its shutdown.
+    running = asyncio.create_task(server._serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = server.force_exit = True
+    stopping.cancel()
+    await running
+
+
+def _raise_seqs(intake: Intake, engine: Any, writer: int) -> None:
+    try:
+        intake.log.raise_seqs(load_high_seqs(engine, writer))
+    except StateUnavailable as error:
+        # The log itself carries the numbers; PostgreSQL only helps when segments were removed.
+        log.warning("seqs_not_compared", error=str(error)[:200])
+
+
+def _status(manager: StreamManager, keeper: LedgerKeeper, config: ServiceConfig) -> dict[str, Any]:
+    intake = manager.intake
+    return {
+        "writer": intake.config.writer,
+        "epoch": intake.log.epoch,
+        "is_simulated": config.is_simulated,
+        "is_ready": intake.is_ready() and manager.is_loaded(),
+        "sources": manager.status(),
+        "ledger": keeper.rows(),
+        "queues": intake.queues.depths(),
+        "buffer": {
+            "bytes": intake.log.size_bytes(),
+            "max_bytes": intake.config.max_bytes,
+            "segments": intake.log.segment_count(),
+            "in_flight": intake.delivery.in_flight,
+            "unapplied": intake.applier.depth(),
+            "is_kafka_connected": intake.delivery.is_connected,
+            "is_state_reachable": intake.applier.is_reachable,
+            "free_disk_bytes": intake.log.free_bytes(),
+        },
+    }
