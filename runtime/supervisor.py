@@ -181,9 +181,8 @@ class Supervisor:
 
     def __init__(self, context: Context, *, timeout: float = _RPC_TIMEOUT_S) -> None:
         self._socket = socket_path(context.paths.run)
-        self._transport = _UnixTransport(
-            self._socket, context.credentials.supervisor_password, timeout
-        )
+        self._password = context.credentials.supervisor_password
+        self._timeout = timeout
 
     def answers(self) -> bool:
         """Whether supervisord is up."""
@@ -231,9 +230,10 @@ class Supervisor:
         self._call("shutdown")
 
     def _call(self, method: str, *args: object) -> Any:
-        proxy = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=self._transport)
+        transport = _UnixTransport(self._socket, self._password, self._timeout)
         try:
-            return getattr(proxy.supervisor, method)(*args)
+            with xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=transport) as proxy:
+                return getattr(proxy.supervisor, method)(*args)
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise SupervisorUnavailable(f"supervisor at {self._socket}: {error}") from error
 
@@ -258,4 +258,6 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path, self._timeout = path, timeout
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path, self._timeout)
+        connection = _UnixConnection(self._path, self._timeout)
+        self._connection = (host, connection)  # the base class closes what it finds here
+        return connection
