@@ -26,7 +26,7 @@ def run() -> None:
     from runtime.context import load_context
     from runtime.tasks import state_dsn
     from runtime.warehouse import warehouse_of
-    from scrapers import find_scrapers
+    from scrapers.base import find_scrapers
     from scrapers.http import HttpClient
     from scrapers.loop import PollConnector
     from stream_manager.connector import StreamConfig

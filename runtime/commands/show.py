@@ -38,7 +38,7 @@ def dbt(dataset: Name) -> None:
     record = _contract(dataset)
     print(staging_sql(record))
     print(f"-- {record.dataset.staging}.yml")
-    print("\n".join(f"-- {line}" for line in staging_yaml(record).splitlines()))
+    print("\n".join(f"-- {line}" for line in staging_yaml([record]).splitlines()))
 
 
 @app.command()
