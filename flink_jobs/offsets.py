@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from emdata.errors import TransientError
 
@@ -20,6 +21,19 @@ class Offsets:
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
+
+    def missing(self, topics: Iterable[str]) -> list[str]:
+        """Return those of the topics that do not exist."""
+        from confluent_kafka import KafkaException
+
+        consumer = self._consumer("emdata-offsets")
+        try:
+            existing = consumer.list_topics(timeout=_TIMEOUT_S).topics
+        except KafkaException as error:
+            raise KafkaUnavailable(f"Kafka at {self._servers}: {error}") from error
+        finally:
+            consumer.close()
+        return [topic for topic in topics if topic not in existing]
 
     def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """Return the end offset of every partition that holds anything."""
@@ -62,7 +76,7 @@ class Offsets:
             consumer.close()
         return found
 
-    def _consumer(self, group: str):  # type: ignore[no-untyped-def]
+    def _consumer(self, group: str) -> Any:
         from confluent_kafka import Consumer
 
         return Consumer(

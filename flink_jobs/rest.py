@@ -69,6 +69,10 @@ class FlinkRest:
     ) -> None:
         self._client.close()
 
+    def slots(self) -> int:
+        """Return the number of slots that TaskManagers have registered."""
+        return int(self._call("GET", "/overview")["slots-total"])
+
     def jobs(self) -> list[JobStatus]:
         """Return all jobs the cluster remembers, finished ones included."""
         answer = self._call("GET", "/jobs/overview")
