@@ -22,7 +22,6 @@ T = TypeVar("T")
 Raw = msgspec.Raw
 
 BOM = b"\xef\xbb\xbf"
-INT64 = (-(2**63), 2**63 - 1)
 _ROWS: msgspec.json.Decoder[list[Raw]] = msgspec.json.Decoder(list[Raw])
 _ENVELOPE: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
 # A whole string, or one structural byte. Possessive: no input makes it go back.
@@ -238,28 +237,3 @@ def keys(raw: bytes | Raw) -> frozenset[str]:
 def wire_names(kind: type[msgspec.Struct]) -> frozenset[str]:
     """Return the names that a wire struct reads."""
     return frozenset(kind.__struct_encode_fields__)
-
-
-def clean(text: str | None, field: str, *, max_length: int) -> str | None:
-    """Return text stripped of outer blanks, None when nothing is left.
-
-    Raises RowError for NUL, which no table can hold, and for text beyond ``max_length`` characters.
-    """
-    if text is None:
-        return None
-    if "\x00" in text:
-        raise RowError(f"{field}: contains NUL")
-    text = text.strip()
-    if len(text) > max_length:
-        raise RowError(f"{field}: {len(text)} characters; allowed: {max_length}")
-    return text or None
-
-
-def bounded(value: int | None, field: str, *, bounds: Sequence[int] = INT64) -> int | None:
-    """Return a whole number that fits its bounds (64 bits by default).
-
-    Raises RowError when it does not.
-    """
-    if value is not None and not bounds[0] <= value <= bounds[1]:
-        raise RowError(f"{field}: {value} is out of range; allowed: {bounds[0]} to {bounds[1]}")
-    return value

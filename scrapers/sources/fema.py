@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from emdata.contracts.base import SHORT_TEXT_LENGTH, duration
 from emdata.contracts.fema import DisasterDeclaration
 from emdata.errors import DocumentError, RowError
-from scrapers import wire
+from scrapers import values, wire
 from scrapers.base import Cursor, Document, EmergencyDataScraper, Watermark
 from scrapers.http import Response
 
@@ -300,7 +300,7 @@ def _refuse_drift(row: _Row, names: frozenset[str]) -> None:
     unknown = sorted(names - _KNOWN)
     if unknown:
         raise RowError(f"{missing[0]} is missing and {unknown[0]} is unknown: renamed?")
-    if _instant(row.last_refresh, "lastRefresh") >= _LATER_COLUMNS_SINCE:
+    if values.instant(row.last_refresh, "lastRefresh") >= _LATER_COLUMNS_SINCE:
         raise RowError(f"required field `{missing[0]}` is missing")
 
 
@@ -316,7 +316,7 @@ def _record(row: _Row) -> DisasterDeclaration:
         state=_text(row.state, "state"),
         declaration_type=_text(row.declaration_type, "declarationType"),
         declared_on=_day(row.declaration_date, "declarationDate"),
-        fiscal_year=wire.bounded(row.fy_declared, "fyDeclared"),
+        fiscal_year=values.bounded(row.fy_declared, "fyDeclared"),
         incident_type=_text(row.incident_type, "incidentType"),
         title=_text(row.declaration_title, "declarationTitle"),
         is_ih_declared=row.ih_program_declared,
@@ -334,9 +334,9 @@ def _record(row: _Row) -> DisasterDeclaration:
         designated_area=_text(row.designated_area, "designatedArea"),
         request_number=_text(row.declaration_request_number, "declarationRequestNumber"),
         incident_id=_text(row.incident_id, "incidentId"),
-        region=wire.bounded(region, "region"),
+        region=values.bounded(region, "region"),
         designated_incident_types=_text(row.designated_incident_types, "designatedIncidentTypes"),
-        refreshed_at=_instant(row.last_refresh, "lastRefresh"),
+        refreshed_at=values.instant(row.last_refresh, "lastRefresh"),
         source_hash=_text(row.hash, "hash"),
         source_id=_text(row.id, "id"),
     )
@@ -345,21 +345,18 @@ def _record(row: _Row) -> DisasterDeclaration:
 def _text(value: str | int | UnsetType | None, field: str) -> str | None:
     if value is None or value is UNSET:
         return None
-    return wire.clean(str(value), field, max_length=SHORT_TEXT_LENGTH)
+    return values.clean(str(value), field, max_length=SHORT_TEXT_LENGTH)
 
 
 def _required(value: str | int, field: str) -> str:
-    text = _text(value, field)
-    if text is None:
-        raise RowError(f"{field}: empty, and part of the key")
-    return text
+    return values.required(str(value), field)
 
 
 def _number(value: int | str) -> int:
     """FEMA's number; old answers wrote it as text."""
     text = str(value).strip()
     if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise RowError(f"disasterNumber: {wire.shown(text.encode())} is no number of a disaster")
+        raise RowError(f"disasterNumber: {values.shown(text)} is no number of a disaster")
     return int(text)
 
 
@@ -368,21 +365,12 @@ def _padded(value: str | int | None, digits: int) -> str | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= digits):
-        raise RowError(f"FIPS code: {wire.shown(text.encode())} is not {digits} digits")
+        raise RowError(f"FIPS code: {values.shown(text)} is not {digits} digits")
     return text.zfill(digits)
-
-
-def _instant(text: str, field: str) -> datetime:
-    try:
-        value = datetime.fromisoformat(text.upper())
-    except ValueError:
-        raise RowError(f"{field}: {wire.shown(text.encode())} is no ISO 8601 instant") from None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
 def _day(text: str | UnsetType | None, field: str) -> date | None:
     """The calendar date as written: FEMA means a day where it writes midnight UTC."""
     if text is None or text is UNSET or not text:
         return None
-    _instant(text, field)
-    return date.fromisoformat(text[:10])
+    return values.instant(text, field).date()
