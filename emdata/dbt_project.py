@@ -5,6 +5,7 @@ The project lies in the repository; everything that dbt writes lies in the data 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -96,6 +97,29 @@ class DbtProject:
         file = self.state / "profiles.yml"
         _write_if_different(file, text + "\n")
         return file
+
+    def geography_version(self) -> str:
+        """Return a hash over the seeds and the models of the geography."""
+        digest = hashlib.sha256()
+        for folder in ("seeds", "models/geography"):
+            for file in sorted((self.project / folder).iterdir()):
+                digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        return digest.hexdigest()
+
+    def mark_geography(self) -> None:
+        """Remember that the warehouse holds this version of the geography."""
+        _write_if_different(self._geography_mark, self.geography_version() + "\n")
+
+    def is_geography_marked(self) -> bool:
+        """Whether this version of the geography was loaded before."""
+        try:
+            return self._geography_mark.read_text().strip() == self.geography_version()
+        except FileNotFoundError:
+            return False
+
+    @property
+    def _geography_mark(self) -> Path:
+        return self.state / "geography"
 
     def arguments(self, command: Sequence[str]) -> list[str]:
         """Return the arguments of ``dbt`` that keep everything it writes in ``state``."""

@@ -15,6 +15,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def read_topology(path: Path) -> dict[str, tuple[str, BaseGeometry]]:
             points.extend(map(tuple, arc if not points else arc[1:]))
         return points
 
-    counties = {}
+    counties: dict[str, tuple[str, BaseGeometry]] = {}
     for item in topology["objects"]["counties"]["geometries"]:
         nested = [item["arcs"]] if item["type"] == "Polygon" else item["arcs"]
         rings = [[ring(indexes) for indexes in polygon] for polygon in nested]
@@ -113,7 +114,7 @@ def edges_of(geometry: BaseGeometry) -> Iterator[Edge]:
     for polygon in shapely.get_parts(geometry):
         for ring in shapely.get_rings(polygon):
             points = numpy.round(shapely.get_coordinates(ring) * SCALE).astype(int).tolist()
-            for (x1, y1), (x2, y2) in zip(points[:-1], points[1:], strict=True):
+            for (x1, y1), (x2, y2) in pairwise(points):
                 if y1 != y2:
                     first, second = sorted(((x1, y1), (x2, y2)))
                     yield (first, second)
@@ -155,11 +156,11 @@ def county_rows(
         detail = "500k" if fips in detailed else "10m"
         yield [fips, fips[:2], name, kind, *_place(shapes[fips]), detail, "", ""]
     for fips, (name, kind, last_day, successor) in RETIRED.items():
-        place = _place(old[fips][2]) if fips in old else [""] * 6
+        place: list[Any] = _place(old[fips][2]) if fips in old else [""] * 6
         yield [fips, fips[:2], name, kind, *place, "none", last_day, successor]
 
 
-def _place(geometry: BaseGeometry) -> list[float]:
+def _place(geometry: BaseGeometry) -> list[Any]:
     point = geometry.representative_point()
     return [round(value, 4) for value in (point.x, point.y, *geometry.bounds)]
 

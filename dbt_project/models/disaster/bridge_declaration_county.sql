@@ -1,4 +1,10 @@
-{{ config(keys=['disaster_number', 'place_code', 'county_fips'], distributed_by=['disaster_number'], buckets=1) }}
+{{
+    config(
+        keys=['disaster_number', 'place_code', 'county_fips'],
+        distributed_by=['disaster_number'],
+        buckets=1
+    )
+}}
 -- A statewide declaration covers every current county of its state; an area that is neither a
 -- county nor statewide (tribal land, a school district) has no row here.
 select

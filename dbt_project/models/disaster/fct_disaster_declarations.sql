@@ -1,4 +1,10 @@
-{{ config(keys=['disaster_number', 'place_code', 'program'], distributed_by=['disaster_number'], buckets=1) }}
+{{
+    config(
+        keys=['disaster_number', 'place_code', 'program'],
+        distributed_by=['disaster_number'],
+        buckets=1
+    )
+}}
 with programs as (
     select 'IH' as program
     union all

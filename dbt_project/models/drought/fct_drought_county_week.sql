@@ -63,15 +63,19 @@ weeks as (
 classified as (
     select
         weeks.*,
-        d0_up_percent + d1_up_percent + d2_up_percent + d3_up_percent + d4_up_percent
+        weeks.d0_up_percent
+        + weeks.d1_up_percent
+        + weeks.d2_up_percent
+        + weeks.d3_up_percent
+        + weeks.d4_up_percent
             as severity_coverage_index,
         case
-            when d4_up_percent >= 1 then 4
-            when d3_up_percent >= 1 then 3
-            when d2_up_percent >= 1 then 2
-            when d1_up_percent >= 1 then 1
-            when d0_up_percent >= 1 then 0
-            when d0_up_percent is not null then -1
+            when weeks.d4_up_percent >= 1 then 4
+            when weeks.d3_up_percent >= 1 then 3
+            when weeks.d2_up_percent >= 1 then 2
+            when weeks.d1_up_percent >= 1 then 1
+            when weeks.d0_up_percent >= 1 then 0
+            when weeks.d0_up_percent is not null then -1
         end as max_class
     from weeks
 ),
@@ -79,10 +83,14 @@ classified as (
 compared as (
     select
         classified.*,
-        lag(valid_on) over (partition by county_fips order by valid_on) as previous_valid_on,
-        lag(max_class) over (partition by county_fips order by valid_on) as last_max_class,
-        lag(severity_coverage_index) over (
-            partition by county_fips order by valid_on
+        lag(classified.valid_on)
+            over (partition by classified.county_fips order by classified.valid_on)
+            as previous_valid_on,
+        lag(classified.max_class)
+            over (partition by classified.county_fips order by classified.valid_on)
+            as last_max_class,
+        lag(classified.severity_coverage_index) over (
+            partition by classified.county_fips order by classified.valid_on
         ) as last_index
     from classified
 )

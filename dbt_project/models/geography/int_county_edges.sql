@@ -8,8 +8,8 @@ with unpacked as (
         cast(split_part(parts.edge, ' ', 4) as double) / 10000 as latitude_1,
         cast(split_part(parts.edge, ' ', 5) as double) / 10000 as longitude_2,
         cast(split_part(parts.edge, ' ', 6) as double) / 10000 as latitude_2
-    from {{ ref('geo_county_edges') }} as packs
-    cross join lateral unnest(split(packs.edges, ';')) as parts (edge)
+    from {{ ref('geo_county_edges') }} as packs,
+        unnest(split(packs.edges, ';')) as parts (edge)
 )
 
 select

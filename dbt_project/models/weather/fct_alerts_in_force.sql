@@ -31,10 +31,10 @@ left join {{ ref('stg_nws__alerts') }} as alerts
 left join {{ ref('geo_states') }} as states
     on substr(intervals.zone_code, 1, 2) = states.state
 left join {{ ref('dim_county') }} as counties
-    on counties.county_fips
-    = case
-        when intervals.code_type = 'same' then right(intervals.zone_code, 5)
-        when substr(intervals.zone_code, 3, 1) = 'C'
-            then concat(states.state_fips, substr(intervals.zone_code, 4, 3))
-    end
+    on
+        counties.county_fips = case
+            when intervals.code_type = 'same' then right(intervals.zone_code, 5)
+            when substr(intervals.zone_code, 3, 1) = 'C'
+                then concat(states.state_fips, substr(intervals.zone_code, 4, 3))
+        end
 where {{ in_force_at('intervals', 'utc_timestamp()') }}

@@ -1,4 +1,4 @@
-{{ config(keys=['zone_code', 'county_fips'], tags=['nws'], distributed_by=['zone_code'], buckets=1) }}
+{{ config(keys=['zone_code', 'county_fips'], distributed_by=['zone_code'], buckets=1) }}
 /*
     UGC zone -> county, from what the alerts themselves say.
 

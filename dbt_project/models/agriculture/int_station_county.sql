@@ -1,4 +1,4 @@
-{{ config(keys=['station_id'], tags=['coagmet'], distributed_by=['station_id'], buckets=1) }}
+{{ config(keys=['station_id'], distributed_by=['station_id'], buckets=1) }}
 -- Even-odd rule: a ray to the east crosses the boundary of the county around a point an odd number
 -- of times. The bounding box keeps the pairs few.
 with crossings as (
@@ -32,7 +32,7 @@ ranked as (
         county_fips,
         row_number() over (
             partition by station_id
-            order by boundary_detail desc, county_fips
+            order by boundary_detail desc, county_fips asc
         ) as choice
     from crossings
     where crossing_count % 2 = 1
