@@ -42,7 +42,8 @@ class Session:
         self._log = log
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._is_ready = False
-        threading.Thread(target=self._read, name="flink-client", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="flink-client", daemon=True)
+        self._reader.start()
 
     @classmethod
     def start(
@@ -115,6 +116,9 @@ class Session:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join(timeout=_CLOSE_WITHIN_S)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         self.wait_ready()
