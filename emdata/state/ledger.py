@@ -140,7 +140,7 @@ def hours(engine: Engine, *, since: datetime) -> list[HourRow]:
         | (poll_datasets.c.last_seq <= sa.func.coalesce(landed.c.settled_seq, 0))
     )
     sums = [
-        sa.func.sum(poll_datasets.c[name]).label(name)
+        sa.cast(sa.func.sum(poll_datasets.c[name]), sa.BigInteger).label(name)
         for name in ("records", "unchanged", "rejected", "deferred", "accepted")
     ]
     query = (

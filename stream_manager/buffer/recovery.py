@@ -96,7 +96,7 @@ class _Reader:
         missing = [n for n in range(min(present, default=0), self._last) if n not in present]
         self.result = Recovered(last_number=self._last, missing=missing)
         for number in missing:
-            log.info("buffer_segment_absent", segment=number)
+            log.debug("buffer_segment_absent", segment=number)
 
     def read(self, number: int) -> None:
         """Take one segment's frames into the result."""
