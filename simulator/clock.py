@@ -16,7 +16,7 @@ MAX_ADVANCE_SECONDS = 20 * 366 * 86_400.0
 
 
 class ClockState(msgspec.Struct, kw_only=True):
-    """What has to be remembered: the world's seed and origin, and how simulated time runs.
+    """What has to be remembered: what the world is made from, and how simulated time runs.
 
     Simulated time = ``anchor_simulated + speed * (real time - anchor_real)``, or the first alone
     while frozen. All instants are seconds since 1970, UTC.
@@ -28,13 +28,16 @@ class ClockState(msgspec.Struct, kw_only=True):
     anchor_simulated: float
     speed: float
     configured_speed: float
+    active_alerts: int
     frozen: bool = False
 
 
 class SimulatedClock:
     """Tells simulated time and never goes back."""
 
-    def __init__(self, file: Path, clock: Clock, *, seed: int, speed: float) -> None:
+    def __init__(
+        self, file: Path, clock: Clock, *, seed: int, speed: float, active_alerts: int
+    ) -> None:
         """Read the clock in ``file``, or start one there at the real time.
 
         Raises SettingError when the file belongs to a world with another seed.
@@ -51,7 +54,7 @@ class SimulatedClock:
             now = self._real()
             self._state = ClockState(
                 seed=seed, origin=now, anchor_real=now, anchor_simulated=now, speed=speed,
-                configured_speed=speed,
+                configured_speed=speed, active_alerts=active_alerts,
             )  # fmt: skip
             self._save()
 
@@ -59,6 +62,16 @@ class SimulatedClock:
     def origin(self) -> float:
         """When the world began, in simulated and in real seconds."""
         return self._state.origin
+
+    @property
+    def seed(self) -> int:
+        """The seed of the world."""
+        return self._state.seed
+
+    @property
+    def active_alerts(self) -> int:
+        """About how many alerts are active at a time, nationwide."""
+        return self._state.active_alerts
 
     def now(self) -> float:
         """Return the simulated instant, to the millisecond."""
@@ -95,6 +108,7 @@ class SimulatedClock:
             "real_at": iso_z(self._real()),
             "origin": iso_z(self._state.origin),
             "seed": self._state.seed,
+            "active_alerts": self._state.active_alerts,
             "speed": self._state.speed,
             "frozen": self._state.frozen,
         }

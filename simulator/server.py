@@ -17,21 +17,35 @@ from simulator.world import World
 
 log = get_logger(__name__)
 
+ACTIVE_ALERTS = 150
+"""Alerts active at a time, about; a new message comes every half minute or so."""
 
-def build(directory: Path, *, seed: int, speed: float, clock: Clock) -> ASGIApp:
+
+def build(
+    directory: Path,
+    *,
+    seed: int,
+    speed: float,
+    clock: Clock,
+    active_alerts: int = ACTIVE_ALERTS,
+) -> ASGIApp:
     """Return the application of the world kept in ``directory`` (made when missing).
 
     Raises SettingError when that world has another seed, ServiceError when it cannot be read.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    simulated = SimulatedClock(directory / "clock.json", clock, seed=seed, speed=speed)
-    world = World(directory, simulated, seed)
+    simulated = SimulatedClock(
+        directory / "clock.json", clock, seed=seed, speed=speed, active_alerts=active_alerts
+    )
+    world = World(directory, simulated)
     return create_app(world, Ledger(directory / "ledger.sqlite"), clock)
 
 
-def run(directory: Path, *, port: int, seed: int, speed: float) -> None:
+def run(
+    directory: Path, *, port: int, seed: int, speed: float, active_alerts: int = ACTIVE_ALERTS
+) -> None:
     """Serve on 127.0.0.1:``port`` until SIGTERM or SIGINT."""
-    app = build(directory, seed=seed, speed=speed, clock=SystemClock())
+    app = build(directory, seed=seed, speed=speed, clock=SystemClock(), active_alerts=active_alerts)
     gc.freeze()  # the world is built: no need to look at it again in every collection
     log.info("simulator_started", port=port, seed=seed, speed=speed, directory=str(directory))
     uvicorn.Server(server_config(app, port)).run()

@@ -12,6 +12,7 @@ from emdata.errors import ServiceError
 from simulator.answers import Answer, Defect, MutationError, Source, SourceRequest
 from simulator.clock import SimulatedClock
 from simulator.fema.source import FemaSource
+from simulator.nws.source import NwsSource
 
 
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,23 +24,25 @@ class Mutation(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]
 
 
-def known_sources(seed: int, origin: float) -> list[Source]:
+def known_sources(clock: SimulatedClock) -> list[Source]:
     """Return the hosts that have a simulation of their own."""
-    return [FemaSource(seed, origin)]
+    return [
+        FemaSource(clock.seed, clock.origin),
+        NwsSource(clock.seed, clock.active_alerts),
+    ]
 
 
 class World:
     """Hosts by name. What they say follows from (seed, origin, simulated time, mutations)."""
 
-    def __init__(self, directory: Path, clock: SimulatedClock, seed: int) -> None:
+    def __init__(self, directory: Path, clock: SimulatedClock) -> None:
         """Build the world and replay the mutations in ``directory``.
 
         Raises ServiceError when the log of mutations cannot be read.
         """
         self.clock = clock
-        self.seed = seed
         self._log = directory / "mutations.ndjson"
-        sources = known_sources(seed, clock.origin)
+        sources = known_sources(clock)
         self.hosts: dict[str, Source] = {source.host: source for source in sources}
         self._named: dict[str, Source] = {source.name: source for source in sources}
         self.mutated = 0

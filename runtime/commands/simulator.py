@@ -13,7 +13,17 @@ _Count = Annotated[int | None, typer.Option(help="Answers to spoil; default: unt
 
 
 @app.command()
-def run() -> None:
+def run(
+    alerts: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=2_000,
+            envvar="EMDATA_SIMULATOR_ALERTS",
+            help="Weather alerts active at a time, about; fixed once the world is made.",
+        ),
+    ] = 150,
+) -> None:
     """Serve the simulated sources on 127.0.0.1 until stopped."""
     from emdata.errors import EmdataError
     from emdata.paths import Paths
@@ -29,6 +39,7 @@ def run() -> None:
             port=settings.simulator_port,
             seed=settings.simulator_seed,
             speed=settings.simulator_speed,
+            active_alerts=alerts,
         )
     except EmdataError as error:
         context.fail(error)

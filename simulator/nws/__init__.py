@@ -1,0 +1,1 @@
+"""NWS alerts: https://www.weather.gov/documentation/services-web-api"""
