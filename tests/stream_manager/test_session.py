@@ -1,0 +1,238 @@
+"""One poll: every row and record ends in exactly one count, and the cursor moves last."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from emdata.clock import ManualClock
+from emdata.commits import Commit
+from emdata.contracts.base import Dataset, Priority, Record, UtcDatetime
+from emdata.errors import RowError
+from stream_manager.buffer import BufferLog, BufferWriter, Entry
+from stream_manager.seen import SeenIndex
+from stream_manager.session import MAX_PAYLOAD, PollContext, PollSession, interrupted_commit
+from tests.stream_manager.test_buffer_log import BrokenDisk
+
+AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+class Thing(Record, frozen=True, kw_only=True):
+    """A record for these tests."""
+
+    thing_id: str
+    text: str
+    at: UtcDatetime
+    reloaded: int = 0
+    dataset = Dataset(
+        name="made_things",
+        source="made",
+        domain="test",
+        title="Made things",
+        key=("thing_id",),
+        event_time="at",
+        fresh_within="1h",
+        terms="none",
+        unhashed=("reloaded",),
+    )
+
+
+class Harness:
+    """A buffer without Kafka and PostgreSQL, and sessions on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.disk = BrokenDisk("", errno.ENOSPC)
+        self.log = BufferLog(folder, writer=1, segment_bytes=1 << 20, disk=self.disk)
+        self.log.open()
+        self.entries: list[Entry] = []
+        self.commits: list[Commit] = []
+        self.writer = BufferWriter(self.log, ManualClock(AT), self._durable)
+        self.writer.start()
+        self.context = PollContext(
+            poll_id="p1",
+            stream="made",
+            source="made",
+            writer=1,
+            cursor={},
+            buffer=self.writer,
+            seen=SeenIndex(),
+            admits=lambda _priority: True,
+            clock=ManualClock(AT),
+            is_simulated=True,
+            batch_size=2,
+        )
+
+    def _durable(
+        self, entries: list[Entry], commits: list[Commit], _deads: object, _segment: int
+    ) -> None:
+        self.entries += entries
+        self.commits += commits
+
+    def session(self, poll_id: str = "p1", **changes: object) -> PollSession:
+        return PollSession(replace(self.context, poll_id=poll_id, **changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def harness(tmp_path: Path) -> Iterator[Harness]:
+    made = Harness(tmp_path)
+    yield made
+    made.writer.stop()
+    made.log.close()
+
+
+def thing(number: int, text: str = "a", **changes: object) -> Thing:
+    return Thing(thing_id=f"t{number}", text=text, at=AT, **changes)  # type: ignore[arg-type]
+
+
+async def poll(harness: Harness, *things: Thing, poll_id: str = "p1") -> Commit:
+    session = harness.session(poll_id)
+    for one in things:
+        await session.row_parsed([one])
+    return await session.finish("ok", cursor={"at": poll_id})
+
+
+async def test_fault_23_a_second_poll_of_the_same_rows_publishes_nothing(harness: Harness) -> None:
+    first = await poll(harness, thing(1), thing(2), thing(3))
+    second = await poll(harness, thing(3), thing(1), thing(2), poll_id="p2")
+    assert first.datasets["made_things"].accepted == 3
+    assert second.datasets["made_things"].unchanged == 3
+    assert len(harness.entries) == 3
+
+
+async def test_one_changed_record_of_many_publishes_one(harness: Harness) -> None:
+    await poll(harness, *[thing(n) for n in range(40)])
+    changed = [thing(n, "b" if n == 17 else "a") for n in range(40)]
+    second = await poll(harness, *changed, poll_id="p2")
+    counts = second.datasets["made_things"]
+    assert (counts.accepted, counts.unchanged) == (1, 39)
+    assert harness.entries[-1].record is not None
+    assert harness.entries[-1].record.record_key == "t17"
+
+
+async def test_a_reload_that_bumps_only_an_unhashed_field_publishes_nothing(
+    harness: Harness,
+) -> None:
+    await poll(harness, thing(1), thing(2))
+    second = await poll(harness, thing(1, reloaded=5), thing(2, reloaded=5), poll_id="p2")
+    assert second.datasets["made_things"].accepted == 0
+
+
+async def test_fault_24_a_row_that_comes_twice_in_one_poll_is_accepted_once(
+    harness: Harness,
+) -> None:
+    commit = await poll(harness, thing(1), thing(1), thing(1, "b"), thing(1, "b"))
+    counts = commit.datasets["made_things"]
+    assert (counts.records, counts.accepted, counts.unchanged) == (4, 2, 2)
+
+
+async def test_fault_26_a_bad_row_goes_to_the_dead_letters_with_its_bytes_and_neighbors_pass(
+    harness: Harness,
+) -> None:
+    session = harness.session()
+    await session.row_parsed([thing(1)])
+    session.row_rejected(b'{"poison": \xff}', RowError("row 2: not UTF-8"))
+    session.row_rejected(b'{"poison": \xff}', RowError("row 3: not UTF-8"))
+    session.row_ignored()
+    await session.row_parsed([thing(2)])
+    commit = await session.finish("ok")
+    assert (commit.rows, commit.rows_parsed, commit.rows_rejected, commit.rows_ignored) == (
+        5,
+        2,
+        2,
+        1,
+    )
+    assert [(dead.payload, dead.occurrences, dead.cause) for dead in commit.deads] == [
+        (b'{"poison": \xff}', 2, "row")
+    ]
+    assert commit.balances()
+
+
+async def test_fault_17_a_record_too_large_for_kafka_is_rejected_before_it_is_acknowledged(
+    harness: Harness,
+) -> None:
+    commit = await poll(harness, thing(1), thing(2, "x" * (MAX_PAYLOAD + 1)))
+    counts = commit.datasets["made_things"]
+    assert (counts.accepted, counts.rejected) == (1, 1)
+    assert commit.balances()
+
+
+async def test_fault_8_low_is_deferred_while_the_buffer_is_full_and_the_cursor_stays(
+    harness: Harness,
+) -> None:
+    session = harness.session(admits=lambda priority: priority is Priority.CRITICAL)
+    await session.row_parsed([thing(1)])
+    commit = await session.finish("ok", cursor={"at": "later"})
+    counts = commit.datasets["made_things"]
+    assert (counts.deferred, counts.accepted) == (1, 0)
+    assert commit.cursor is None
+    again = await poll(harness, thing(1), poll_id="p2")
+    assert again.datasets["made_things"].accepted == 1
+    assert again.cursor == {"at": "p2"}
+
+
+async def test_fault_25_the_cursor_moves_only_in_the_frame_behind_the_last_record(
+    harness: Harness,
+) -> None:
+    session = harness.session()
+    for number in range(5):
+        await session.row_parsed([thing(number)])
+    assert harness.commits == []
+    assert len(harness.entries) == 4  # the batch that is not full waits for the end
+    await session.finish("ok", cursor={"at": 5})
+    assert len(harness.entries) == 5
+    assert [commit.cursor for commit in harness.commits] == [{"at": 5}]
+
+
+async def test_fault_5_records_of_a_failed_write_are_deferred_and_taken_by_the_next_poll(
+    harness: Harness,
+) -> None:
+    session = harness.session()
+    await session.row_parsed([thing(1)])
+    harness.disk.call, harness.disk.times = "append", 1
+    commit = await session.finish("ok", cursor={"at": 1})
+    assert (commit.outcome, commit.cursor) == ("failed", None)
+    assert commit.datasets["made_things"].deferred == 1
+    again = await poll(harness, thing(1), poll_id="p2")
+    assert again.datasets["made_things"].accepted == 1
+
+
+async def test_a_commit_that_cannot_be_written_is_tried_until_it_is(harness: Harness) -> None:
+    session = harness.session()
+    await session.row_parsed([thing(1), thing(2)])
+    harness.disk.call, harness.disk.times = "append", 2
+    commit = await asyncio.wait_for(session.finish("ok", cursor={"at": 1}), 20)
+    assert commit.cursor == {"at": 1}
+    assert harness.commits == [commit]
+
+
+async def test_newest_event_is_never_further_ahead_than_a_day(harness: Harness) -> None:
+    ahead = Thing(thing_id="t", text="a", at=AT.replace(year=2036))
+    commit = await poll(harness, ahead)
+    assert commit.datasets["made_things"].newest_event_at == "2026-11-22T09:00:00.000000"
+
+
+async def test_a_poll_without_its_frame_becomes_interrupted_and_its_records_stay_known(
+    harness: Harness, tmp_path: Path
+) -> None:
+    session = harness.session("dead")
+    await session.row_parsed([thing(1), thing(2)])
+    harness.writer.stop()
+    harness.log.close()
+    with BufferLog(tmp_path, writer=1, segment_bytes=1 << 20) as log:
+        found = log.open().interrupted["dead"]
+    commit = interrupted_commit("dead", 1, found, AT)
+    counts = commit.datasets["made_things"]
+    assert (commit.outcome, commit.cursor, commit.balances()) == ("interrupted", None, True)
+    assert (counts.accepted, counts.first_seq, counts.last_seq) == (2, 1, 2)
+    assert {one.key_hash for one in commit.seen["made_things"]} == {
+        thing(1).key_hash(),
+        thing(2).key_hash(),
+    }
+    harness.writer = BufferWriter(harness.log, ManualClock(AT), harness._durable)
+    harness.writer.start()
