@@ -1,0 +1,1 @@
+"""The HTTP side on 8030: health, stream load, transactions, metrics."""

@@ -1,0 +1,1 @@
+"""MySQL's client protocol: framing, authentication, sessions, result sets."""

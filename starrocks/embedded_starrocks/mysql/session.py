@@ -1,0 +1,246 @@
+"""One client connection: login, then one command after another.
+
+A failed login ends the connection after the error packet. Statements run in threads, so that a
+long query of one session never holds up another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from typing import TypeVar
+
+import structlog
+
+from embedded_starrocks.errors import SqlError, access_denied, execution_error, unsupported
+from embedded_starrocks.mysql import handshake, prepared
+from embedded_starrocks.mysql.auth import PLUGIN, new_nonce, scramble_matches
+from embedded_starrocks.mysql.packets import PacketStream, PayloadReader, ProtocolError, lenenc_int
+from embedded_starrocks.mysql.resultset import (
+    Done,
+    ResultSet,
+    Row,
+    column_definition,
+    text_rows,
+)
+from embedded_starrocks.sql.context import Context, Session, Sessions
+from embedded_starrocks.sql.executor import Result, execute, statements
+from embedded_starrocks.storage.store import Store
+
+log = structlog.get_logger("embedded_starrocks")
+Answer = TypeVar("Answer")
+
+MAX_PACKET = 64 * 1024 * 1024
+LOGIN_SECONDS = 10.0
+_QUIT, _INIT_DB, _QUERY, _FIELD_LIST, _STATISTICS, _PING = 0x01, 0x02, 0x03, 0x04, 0x09, 0x0E
+_CHANGE_USER, _PREPARE, _EXECUTE, _LONG_DATA, _CLOSE, _RESET = 0x11, 0x16, 0x17, 0x18, 0x19, 0x1A
+_SET_OPTION, _RESET_CONNECTION = 0x1B, 0x1F
+
+
+class Connection:
+    """Speaks MySQL's protocol with one client."""
+
+    def __init__(
+        self,
+        stream: PacketStream,
+        store: Store,
+        sessions: Sessions,
+        threads: Executor,
+        peer: str,
+    ) -> None:
+        self._stream = stream
+        self._store = store
+        self._sessions = sessions
+        self._threads = threads
+        self._peer = peer
+        self._multi_statements = False
+        self._prepared = prepared.Statements()
+        self._id = sessions.new_id()
+
+    async def serve(self, disconnect: asyncio.StreamWriter) -> None:
+        """From greeting to farewell. Raises EOFError when the peer is gone."""
+        session = await asyncio.wait_for(self._login(), LOGIN_SECONDS)
+        if session is None:
+            return
+        session.disconnect = disconnect.close
+        context = Context(session, self._sessions)
+        self._sessions.add(session)
+        try:
+            while await self._command(context):
+                pass
+        finally:
+            self._sessions.remove(session)
+            session.connection.close()
+
+    # Login
+
+    async def _login(self) -> Session | None:
+        nonce = new_nonce()
+        await self._stream.send(handshake.greeting(self._id, nonce))
+        try:
+            login = handshake.parse_login(await self._stream.read())
+            scramble = login.scramble
+            if login.plugin != PLUGIN:
+                await self._stream.send(handshake.switch_plugin(nonce))
+                scramble = await self._stream.read()
+            stored = self._store.catalog.users.get(login.user)
+            # An unknown user is checked against a hash that nothing matches: same time, same error.
+            if not scramble_matches("*" + "00" * 20 if stored is None else stored, nonce, scramble):
+                raise access_denied(login.user, self._peer, bool(scramble))
+            session = Session(
+                id=self._id,
+                user=login.user,
+                host=self._peer,
+                store=self._store,
+                connection=self._store.engine.reader(),
+            )
+            if login.database:
+                Context(session, self._sessions).use(login.database)
+        except SqlError as error:
+            log.info("login_refused", peer=self._peer, code=error.code)
+            await self._stream.send(handshake.error_packet(error))
+            return None
+        self._multi_statements = bool(login.capabilities & handshake.MULTI_STATEMENTS)
+        await self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
+        return session
+
+    # Commands
+
+    async def _command(self, context: Context) -> bool:
+        """Answer one command; False when the client says goodbye."""
+        self._stream.restart()
+        payload = await self._stream.read()
+        if not payload:
+            raise ProtocolError("empty command")
+        command, body = payload[0], payload[1:]
+        if command == _QUIT:
+            return False
+        session = context.session
+        session.killed = False
+        session.started = datetime.datetime.now(datetime.UTC)
+        try:
+            await self._answer(context, command, body)
+        except SqlError as error:
+            await self._stream.send(handshake.error_packet(error))
+        finally:
+            session.statement = ""
+            session.started = datetime.datetime.now(datetime.UTC)
+        return True
+
+    async def _answer(self, context: Context, command: int, body: bytes) -> None:
+        if command == _QUERY:
+            await self._query(context, _decoded(body))
+        elif command == _PING:
+            await self._ok()
+        elif command == _INIT_DB:
+            context.use(_decoded(body))
+            await self._ok()
+        elif command == _PREPARE:
+            statement = self._prepared.add(_decoded(body))
+            await self._stream.send_raw(statement.prepare_answer(self._stream))
+        elif command == _EXECUTE:
+            await self._execute(context, body)
+        elif command == _LONG_DATA:
+            self._prepared.long_data(body)
+        elif command == _CLOSE:
+            self._prepared.close(body)
+        elif command == _RESET:
+            self._prepared.reset(body)
+            await self._ok()
+        elif command == _RESET_CONNECTION:
+            self._prepared = prepared.Statements()
+            context.session.variables.clear()
+            context.session.user_variables.clear()
+            await self._ok()
+        elif command == _SET_OPTION:
+            self._multi_statements = body[:2] == b"\0\0"
+            await self._stream.send(handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
+        elif command == _STATISTICS:
+            await self._stream.send(f"Sessions: {len(self._sessions.all())}".encode())
+        elif command == _FIELD_LIST:
+            await self._field_list(context, body)
+        else:
+            raise SqlError(1047, "08S01", f"Unknown command 0x{command:02x}")
+
+    async def _ok(self) -> None:
+        await self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
+
+    async def _field_list(self, context: Context, body: bytes) -> None:
+        """COM_FIELD_LIST, which the mysql command line sends for completion."""
+        name = _decoded(PayloadReader(body).until_zero()).replace("`", "``")
+        result = await self._run(context, *statements(f"SELECT * FROM `{name}` LIMIT 0")[0])
+        assert isinstance(result, ResultSet)
+        payloads = [column_definition(column) + b"\xfb" for column in result.columns]
+        await self._stream.send(*payloads, handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
+
+    async def _query(self, context: Context, sql: str) -> None:
+        context.session.statement = sql
+        found = statements(sql)
+        if not found:
+            raise SqlError(1065, "42000", "Query was empty")
+        if len(found) > 1 and not self._multi_statements:
+            raise unsupported("several statements in one query, unless the client asks for it")
+        for index, (tokens, text) in enumerate(found):
+            status = handshake.STATUS_AUTOCOMMIT
+            if index + 1 < len(found):
+                status |= handshake.STATUS_MORE_RESULTS
+            result = await self._run(context, tokens, text)
+            await self._send(result, status, text_rows)
+
+    async def _run(self, context: Context, tokens: list[prepared.Token], text: str) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, execute, context, tokens, text)
+
+    async def _execute(self, context: Context, body: bytes) -> None:
+        tokens, sql = self._prepared.bound(body)
+        context.session.statement = sql
+        result = await self._run(context, tokens, sql)
+        await self._send(result, handshake.STATUS_AUTOCOMMIT, prepared.binary_rows)
+
+    # Results
+
+    async def _send(self, result: Result, status: int, encode: prepared.EncodeRows) -> None:
+        if isinstance(result, Done):
+            await self._stream.send(handshake.ok_packet(result.affected, status, result.info))
+            return
+        head = [lenenc_int(len(result.columns))]
+        head += [column_definition(column) for column in result.columns]
+        head.append(handshake.eof_packet(status))
+        framed = self._stream.frame_all(head)
+        chunks = iter(result.chunks)
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                rows = await loop.run_in_executor(
+                    self._threads, _encoded, chunks, result, encode
+                )
+                if rows is None:
+                    break
+                await self._stream.send_raw(framed + self._stream.frame_all(rows))
+                framed = b""
+        except SqlError as error:
+            # Rows may be out already; an error packet in their place ends the result.
+            await self._stream.send_raw(framed + self._stream.frame(handshake.error_packet(error)))
+            return
+        await self._stream.send_raw(framed + self._stream.frame(handshake.eof_packet(status)))
+
+
+def _encoded(
+    chunks: Iterator[list[Row]], result: ResultSet, encode: prepared.EncodeRows
+) -> list[bytes] | None:
+    rows = next(chunks, None)
+    if rows is None:
+        return None
+    try:
+        return encode(result.columns, rows)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise execution_error(f"a value of the result cannot be sent: {error}") from error
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SqlError(1300, "HY000", f"Invalid utf8 character string: {error}") from None

@@ -1,0 +1,68 @@
+"""The whole server: store, MySQL port, HTTP port, and an orderly stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from embedded_starrocks.config import Config
+from embedded_starrocks.errors import StartupError
+from embedded_starrocks.http.listener import HttpListener
+from embedded_starrocks.mysql.listener import MysqlListener
+from embedded_starrocks.sql.context import Sessions
+from embedded_starrocks.storage.engine import Engine
+from embedded_starrocks.storage.loads import Loads
+from embedded_starrocks.storage.store import Store
+
+log = structlog.get_logger("embedded_starrocks")
+
+
+class Server:
+    """One running stand-in. `mysql_port` and `http_port` are known after `start`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        engine = Engine(config.data, config.memory_limit, config.threads)
+        self._store = Store(engine, config.root_password, config.banner)
+        self._sessions = Sessions()
+        self._mysql = MysqlListener(self._store, self._sessions, config.max_connections)
+        self._loads = Loads(self._store, config.label_keep_seconds)
+        self._http = HttpListener(self._store, self._loads, self._sessions, config.max_load_bytes)
+        self.mysql_port = 0
+        self.http_port = 0
+
+    async def start(self) -> None:
+        """Listen on both ports. Raises StartupError when one is taken."""
+        config = self._config
+        try:
+            self.mysql_port = await self._mysql.start(config.host, config.mysql_port)
+            self.http_port = await self._http.start(config.host, config.http_port)
+        except OSError as error:
+            await self.stop()
+            raise StartupError(
+                f"cannot listen on {config.host}, ports {config.mysql_port} (MySQL) and "
+                f"{config.http_port} (HTTP): {error.strerror}; choose other ports"
+            ) from None
+        log.info("started", mysql_port=self.mysql_port, http_port=self.http_port)
+
+    async def stop(self) -> None:
+        """Close the ports, end what runs, checkpoint, let go of the files."""
+        await self._http.stop()
+        await self._mysql.stop()
+        self._loads.close()
+        self._store.engine.close()
+        log.info("stopped")
+
+
+async def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    server = Server(config)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start()
+    await stop.wait()
+    await server.stop()

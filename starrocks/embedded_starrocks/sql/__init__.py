@@ -1,0 +1,1 @@
+"""From StarRocks' SQL to DuckDB's: parsing, rewriting, DDL, SHOW."""

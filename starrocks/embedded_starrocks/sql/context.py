@@ -1,0 +1,235 @@
+"""What a statement runs in: the session, the store, and the rights of the user."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+
+import duckdb
+
+from embedded_starrocks import VERSION
+from embedded_starrocks.errors import admin_denied, interrupted, table_denied, unknown_database
+from embedded_starrocks.sql.rewrite import Scope
+from embedded_starrocks.storage.metadata import Catalog, Relation
+from embedded_starrocks.storage.store import ROOT, Store
+
+# What version() gives, and what current_version() gives: StarRocks' release whose SQL is followed.
+MYSQL_VERSION = "8.0.33"
+STARROCKS_VERSION = "3.5.0"
+_COMMENT = "embedded StarRocks (not StarRocks: DuckDB behind StarRocks' protocols)"
+
+Value = str | int | None
+
+
+def version_comment(banner: str) -> str:
+    return f"{_COMMENT} {VERSION}" + (f" - {banner}" if banner else "")
+
+
+def default_variables(banner: str) -> dict[str, Value]:
+    """Variables that clients read. Setting one that changes nothing is accepted and shown."""
+    return {
+        "auto_increment_increment": 1,
+        "autocommit": 1,
+        "catalog": "default_catalog",
+        "character_set_client": "utf8",
+        "character_set_connection": "utf8",
+        "character_set_database": "utf8",
+        "character_set_results": "utf8",
+        "character_set_server": "utf8",
+        "collation_connection": "utf8_general_ci",
+        "collation_database": "utf8_general_ci",
+        "collation_server": "utf8_general_ci",
+        "default_storage_engine": "StarRocks",
+        "default_week_format": "0",
+        "dynamic_overwrite": "false",
+        "foreign_key_checks": 0,
+        "have_query_cache": "NO",
+        "init_connect": "",
+        "insert_max_filter_ratio": "0.0",
+        "interactive_timeout": 3600,
+        "language": "/starrocks/share/english/",
+        "license": "Apache License 2.0",
+        "lower_case_table_names": 0,
+        "max_allowed_packet": 33554432,
+        "net_buffer_length": 16384,
+        "net_read_timeout": 60,
+        "net_write_timeout": 60,
+        "performance_schema": 0,
+        "query_cache_size": 1048576,
+        "query_cache_type": 0,
+        "query_timeout": 300,
+        "run_mode": "shared_nothing",
+        "sql_auto_is_null": 0,
+        "sql_mode": "ONLY_FULL_GROUP_BY",
+        "sql_notes": 1,
+        "sql_safe_updates": 0,
+        "sql_select_limit": 9223372036854775807,
+        "system_time_zone": "UTC",
+        "time_zone": "UTC",
+        "transaction_isolation": "READ-COMMITTED",
+        "transaction_read_only": 0,
+        "tx_isolation": "READ-COMMITTED",
+        "tx_read_only": 0,
+        "version": MYSQL_VERSION,
+        "version_comment": version_comment(banner),
+        "wait_timeout": 28800,
+    }
+
+
+@dataclasses.dataclass
+class Session:
+    """One connection's state. Only its own statements touch it, but for `kill`."""
+
+    id: int
+    user: str
+    host: str
+    store: Store
+    connection: duckdb.DuckDBPyConnection
+    database: str = ""
+    variables: dict[str, Value] = dataclasses.field(default_factory=dict)
+    user_variables: dict[str, Value] = dataclasses.field(default_factory=dict)
+    statement: str = ""
+    started: datetime.datetime | None = None
+    killed: bool = False
+    disconnect: Callable[[], None] = lambda: None
+    writing: bool = False
+
+    def kill(self, whole_connection: bool) -> None:
+        """Stop the running statement, and the connection when asked to."""
+        self.killed = True
+        if self.writing:
+            self.store.engine.interrupt_writer()
+        else:
+            self.connection.interrupt()
+        if whole_connection:
+            self.disconnect()
+
+    def check_alive(self) -> None:
+        if self.killed:
+            raise interrupted()
+
+
+class Sessions:
+    """All open connections, for SHOW PROCESSLIST, KILL and the limit."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[int, Session] = {}
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def new_id(self) -> int:
+        return next(self._ids)
+
+    def add(self, session: Session) -> None:
+        with self._lock:
+            self._sessions[session.id] = session
+
+    def remove(self, session: Session) -> None:
+        with self._lock:
+            self._sessions.pop(session.id, None)
+
+    def get(self, session_id: int) -> Session | None:
+        return self._sessions.get(session_id)
+
+    def all(self) -> list[Session]:
+        with self._lock:
+            return list(self._sessions.values())
+
+
+@dataclasses.dataclass
+class Context:
+    """Everything a statement handler needs."""
+
+    session: Session
+    sessions: Sessions
+
+    @property
+    def store(self) -> Store:
+        return self.session.store
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.session.store.catalog
+
+    def scope(self) -> Scope:
+        return Scope(
+            catalog=self.catalog,
+            database=self.session.database,
+            user=self.session.user,
+            variable=self.variable,
+            user_variable=lambda name: self.session.user_variables.get(name.lower()),
+            session_function=self.session_function,
+        )
+
+    def variable(self, name: str) -> Value:
+        key = name.lower()
+        if key in self.session.variables:
+            return self.session.variables[key]
+        return default_variables(self.store.banner).get(key)
+
+    def session_function(self, name: str) -> Value:
+        session = self.session
+        values: dict[str, Value] = {
+            "version": MYSQL_VERSION,
+            "current_version": f"{STARROCKS_VERSION} embedded-{VERSION}",
+            "database": session.database or None,
+            "schema": session.database or None,
+            "catalog": "default_catalog",
+            "user": f"'{session.user}'@'{session.host}'",
+            "session_user": f"'{session.user}'@'{session.host}'",
+            "current_user": f"'{session.user}'@'%'",
+            "connection_id": session.id,
+            "current_role": "root" if session.user == ROOT else "NONE",
+            "last_query_id": "",
+        }
+        return values.get(name)
+
+    # Rights
+
+    def is_admin(self) -> bool:
+        return self.session.user == ROOT
+
+    def require_admin(self, action: str) -> None:
+        if not self.is_admin():
+            raise admin_denied(self.session.user, action)
+
+    def may(self, privilege: str, db: str, table: str) -> bool:
+        """Whether the user has a privilege on a table, through any of its grants."""
+        if self.is_admin():
+            return True
+        grants = self.catalog.grants
+        user = self.session.user
+        return any(
+            (user, privilege, where_db, where_table) in grants
+            for where_db, where_table in ((db, table), (db, "*"), ("*", "*"))
+        )
+
+    def require(self, privilege: str, db: str, table: str) -> None:
+        if not self.may(privilege, db, table):
+            raise table_denied(self.session.user, privilege, f"{db}.{table}")
+
+    def require_reads(self, relations: Iterable[Relation]) -> None:
+        for relation in relations:
+            self.require("SELECT", relation.db, relation.name)
+
+    def sees_database(self, db: str) -> bool:
+        if self.is_admin() or db == "information_schema":
+            return True
+        return any(
+            user == self.session.user and where in ("*", db)
+            for user, _, where, _ in self.catalog.grants
+        )
+
+    def use(self, name: str) -> None:
+        """Change the current database. Raises 1049."""
+        plain = name.removeprefix("default_catalog.")
+        if plain.lower() == "information_schema":
+            self.session.database = "information_schema"
+            return
+        found = self.catalog.database(plain)
+        if found is None or not self.sees_database(found):
+            raise unknown_database(plain)
+        self.session.database = found

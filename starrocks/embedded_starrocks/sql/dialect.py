@@ -1,0 +1,106 @@
+"""Parsing of StarRocks' SQL with sqlglot, with functions left as they were written.
+
+sqlglot translates functions by meaning across twenty dialects, and is sometimes approximately
+right (DATE_DIFF counts full units in StarRocks, boundaries in DuckDB). Here almost every function
+stays a plain call with its StarRocks name, and `functions.py` says what it means.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp, tokens
+from sqlglot.dialects.starrocks import StarRocks
+from sqlglot.errors import ParseError, TokenError
+
+from embedded_starrocks.errors import SqlError, syntax_error
+
+# Functions with a syntax of their own, or whose node the generator gets right.
+_KEPT = ("COALESCE", "COUNT", "EXTRACT", "STRUCT", "MAP", "ARRAY", "UNNEST", "TABLE")
+_KEPT_PARSERS = (
+    "CAST",
+    "CONVERT",
+    "EXTRACT",
+    "TRIM",
+    "POSITION",
+    "VALUES",
+    "GROUP_CONCAT",
+    "SUBSTRING",
+    "SUBSTR",
+)
+
+
+class EmbeddedDialect(StarRocks):
+    """StarRocks' grammar with functions left alone."""
+
+    class Tokenizer(StarRocks.Tokenizer):
+        # No statement is swallowed whole; `executor.py` reads the special ones word by word.
+        COMMANDS = set()
+
+    class Parser(StarRocks.Parser):
+        FUNCTIONS = {
+            name: builder
+            for name, builder in StarRocks.Parser.FUNCTIONS.items()
+            if name in _KEPT
+        }
+        FUNCTION_PARSERS = {
+            name: parser
+            for name, parser in StarRocks.Parser.FUNCTION_PARSERS.items()
+            if name in _KEPT_PARSERS
+        }
+
+
+_DIALECT = EmbeddedDialect()
+
+
+def tokenize(sql: str) -> list[tokens.Token]:
+    try:
+        return _DIALECT.tokenize(sql)
+    except TokenError as error:
+        raise syntax_error(_first_line(error)) from None
+
+
+def parse_tokens(found: list[tokens.Token], sql: str) -> exp.Expression:
+    """One statement. Raises SqlError 1064 for what is not StarRocks' grammar."""
+    try:
+        trees = _DIALECT.parser().parse(found, sql)
+    except ParseError as error:
+        raise syntax_error(_first_line(error)) from None
+    except RecursionError:
+        raise syntax_error("the statement is nested too deeply") from None
+    if len(trees) != 1 or trees[0] is None:
+        raise syntax_error("expected one statement")
+    tree: exp.Expression = trees[0]
+    return tree
+
+
+def parse(sql: str) -> exp.Expression:
+    return parse_tokens(tokenize(sql), sql)
+
+
+def split(found: list[tokens.Token]) -> list[list[tokens.Token]]:
+    """Tokens of each statement; empty statements are dropped."""
+    statements: list[list[tokens.Token]] = [[]]
+    for token in found:
+        if token.token_type == tokens.TokenType.SEMICOLON:
+            statements.append([])
+        else:
+            statements[-1].append(token)
+    return [statement for statement in statements if statement]
+
+
+def text_of(found: list[tokens.Token], sql: str) -> str:
+    """The source text that the tokens were cut from."""
+    return sql[found[0].start : found[-1].end + 1]
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ParseError) and error.errors:
+        first = error.errors[0]
+        near = f"{first.get('highlight') or ''}"
+        return (
+            f"{first.get('description')} at line {first.get('line')}, "
+            f"column {first.get('col')}, near '{near}'"
+        )
+    return str(error).splitlines()[0] if str(error) else "unreadable statement"
+
+
+__all__ = ["EmbeddedDialect", "SqlError", "parse", "parse_tokens", "split", "text_of", "tokenize"]

@@ -1,0 +1,95 @@
+"""From statement text to results: which handler answers which statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import duckdb
+from sqlglot import exp, tokens
+
+from embedded_starrocks.errors import SqlError, syntax_error, unsupported
+from embedded_starrocks.mysql.resultset import Done, ResultSet
+from embedded_starrocks.sql import admin, alter, ddl, dialect, dml, show
+from embedded_starrocks.sql.context import Context
+from embedded_starrocks.sql.query import run_query
+from embedded_starrocks.sql.translate import translated
+
+Result = ResultSet | Done
+TextHandler = Callable[[Context, list[tokens.Token], str], Result]
+
+# By first word: statements that are read token by token.
+_BY_WORD: dict[str, TextHandler] = {
+    "SHOW": show.show,
+    "DESC": show.describe,
+    "DESCRIBE": show.describe,
+    "SET": admin.set_statement,
+    "USE": admin.use,
+    "KILL": admin.kill,
+    "ADMIN": admin.admin,
+    "GRANT": admin.grant,
+    "REVOKE": admin.revoke,
+    "COMMIT": admin.end_transaction,
+    "ROLLBACK": admin.end_transaction,
+    "BEGIN": admin.begin,
+    "START": admin.begin,
+    "REFRESH": alter.refresh,
+    "EXPLAIN": show.explain,
+    "ANALYZE": admin.accepted,
+}
+_BY_TWO_WORDS: dict[tuple[str, str], TextHandler] = {
+    ("CREATE", "USER"): admin.create_user,
+    ("DROP", "USER"): admin.drop_user,
+    ("ALTER", "USER"): admin.alter_user,
+}
+
+
+def statements(sql: str) -> list[tuple[list[tokens.Token], str]]:
+    """The statements of one text, each with its tokens."""
+    return [(found, sql) for found in dialect.split(dialect.tokenize(sql))]
+
+
+def execute(context: Context, found: list[tokens.Token], sql: str) -> Result:
+    """Run one statement. Raises SqlError for everything that goes wrong."""
+    try:
+        return _dispatch(context, found, sql)
+    except duckdb.Error as error:
+        raise translated(error) from None
+
+
+def _dispatch(context: Context, found: list[tokens.Token], sql: str) -> Result:
+    words = [token.text.upper() for token in found[:2]] + ["", ""]
+    handler = _BY_TWO_WORDS.get((words[0], words[1])) or _BY_WORD.get(words[0])
+    if handler is not None:
+        return handler(context, found, sql)
+    if words[0] == "ALTER":
+        return alter.alter(context, found, sql)
+    tree = dialect.parse_tokens(found, sql)
+    if isinstance(tree, exp.Query):
+        return run_query(context, tree)
+    if isinstance(tree, exp.Insert):
+        return _writing(context, dml.insert, tree)
+    if isinstance(tree, exp.Delete):
+        return _writing(context, dml.delete, tree)
+    if isinstance(tree, exp.Update):
+        return _writing(context, dml.update, tree)
+    if isinstance(tree, exp.Create):
+        return _writing(context, ddl.create, tree)
+    if isinstance(tree, exp.Drop):
+        return _writing(context, ddl.drop, tree)
+    if isinstance(tree, exp.TruncateTable):
+        return _writing(context, ddl.truncate, tree)
+    if isinstance(tree, exp.Command):
+        raise unsupported(dialect.text_of(found, sql)[:120])
+    raise syntax_error(f"no StarRocks statement: {dialect.text_of(found, sql)[:120]}")
+
+
+def _writing(context: Context, handler: Callable[[Context, Any], Result], tree: Any) -> Result:
+    context.session.writing = True
+    try:
+        return handler(context, tree)
+    finally:
+        context.session.writing = False
+
+
+__all__ = ["Result", "SqlError", "execute", "statements"]

@@ -1,0 +1,70 @@
+"""SELECT: rewritten, run on the session's own connection, fetched in chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+from sqlglot import exp
+
+from embedded_starrocks.mysql.resultset import ResultColumn, ResultSet, Row
+from embedded_starrocks.sql.context import Context
+from embedded_starrocks.sql.rewrite import Plan, Rewriter
+from embedded_starrocks.sql.translate import translated
+
+CHUNK_ROWS = 8192
+# Types that only DuckDB has, and what they are shown as.
+_SHOWN = {
+    "UTINYINT": "SMALLINT",
+    "USMALLINT": "INTEGER",
+    "UINTEGER": "BIGINT",
+    "UBIGINT": "HUGEINT",
+    "INTEGER_LITERAL": "INTEGER",
+}
+
+
+def plan_query(context: Context, tree: exp.Expression) -> Plan:
+    """A checked and rewritten query."""
+    plan = Rewriter(context.scope()).query(tree)
+    context.require_reads(plan.reads)
+    return plan
+
+
+def run_query(context: Context, tree: exp.Expression) -> ResultSet:
+    plan = plan_query(context, tree)
+    return run_plan(context, plan)
+
+
+def run_plan(context: Context, plan: Plan) -> ResultSet:
+    connection = context.session.connection
+    connection.execute(plan.sql)
+    columns = [
+        ResultColumn(name, shown_type(str(kind), plan.has_largeint))
+        for name, kind, *_ in connection.description or ()
+    ]
+    return ResultSet(columns, _chunks(context, connection))
+
+
+def shown_type(kind: str, has_largeint: bool) -> str:
+    """The type a result column has for the client.
+
+    DuckDB sums integers into HUGEINT, StarRocks into BIGINT; only a query over LARGEINT shows
+    LARGEINT. A sum beyond BIGINT is refused while it is sent.
+    """
+    if kind == "HUGEINT" and not has_largeint:
+        return "BIGINT"
+    return _SHOWN.get(kind, kind)
+
+
+def _chunks(context: Context, connection: duckdb.DuckDBPyConnection) -> Iterator[list[Row]]:
+    while True:
+        context.session.check_alive()
+        try:
+            rows = connection.fetchmany(CHUNK_ROWS)
+        except duckdb.Error as error:
+            raise translated(error) from None
+        if not rows:
+            return
+        yield rows
+        if len(rows) < CHUNK_ROWS:
+            return

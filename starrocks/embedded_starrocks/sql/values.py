@@ -1,0 +1,62 @@
+"""Values on their way into columns: converted as StarRocks does, or refused; never NULL instead."""
+
+from __future__ import annotations
+
+from embedded_starrocks.sql.macros import SCHEMA
+from embedded_starrocks.sql.types import INTEGER_BITS, ColumnType
+from embedded_starrocks.storage.metadata import Column
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+
+
+def converted(source: str, source_type: str, target: ColumnType) -> str:
+    """SQL for the value in the column's type; NULL where it does not fit.
+
+    Numbers lose their fraction on the way into an integer column, as in StarRocks; text that is no
+    number, a date that does not exist, or text that is too long does not fit.
+    """
+    stored = target.duckdb()
+    if target.name in INTEGER_BITS:
+        if source_type in _INTEGERS:
+            return f"TRY_CAST({source} AS {stored})"
+        return f"TRY_CAST({SCHEMA}.whole_part({source}) AS {stored})"
+    if target.name == "BOOLEAN":
+        return source if source_type == stored else f"{SCHEMA}.to_boolean({source})"
+    if target.name == "DATE":
+        return source if source_type == stored else f"{SCHEMA}.to_date({source})"
+    if target.name == "DATETIME":
+        return source if source_type == stored else f"{SCHEMA}.to_datetime({source})"
+    if target.is_text:
+        text = source if source_type == "VARCHAR" else f"{SCHEMA}.to_text({source})"
+        return f"CASE WHEN strlen({text}) <= {target.length} THEN {text} END"
+    if source_type == stored:
+        return source
+    return f"TRY_CAST({source} AS {stored})"
+
+
+def always_fits(source_type: str, target: ColumnType) -> bool:
+    """Whether every value of the source type fits, so that no check is needed."""
+    return source_type == target.duckdb() and not target.is_text
+
+
+def checked(source: str, source_type: str, column: Column) -> str:
+    """SQL for the value in the column's type, with an error where it does not fit."""
+    value = converted(source, source_type, column.type)
+    if source_type == '"NULL"' or always_fits(source_type, column.type):
+        return value
+    name = column.name.replace("'", "''")
+    problem = f"'a value does not fit column {name} {column.type.shown()}: '"
+    return (
+        f"CASE WHEN {source} IS NOT NULL AND {value} IS NULL "
+        f"THEN error({problem} || left(CAST({source} AS VARCHAR), 60)) ELSE {value} END"
+    )
+
+
+def default_value(column: Column) -> str:
+    """SQL for what a column gets when nothing is given."""
+    if column.default is None:
+        return f"CAST(NULL AS {column.type.duckdb()})"
+    if column.default.upper() == "CURRENT_TIMESTAMP":
+        return f"{SCHEMA}.now()"
+    literal = "'" + column.default.replace("'", "''") + "'"
+    return converted(literal, "VARCHAR", column.type)

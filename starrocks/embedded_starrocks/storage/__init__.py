@@ -1,0 +1,1 @@
+"""What is kept: the DuckDB file, metadata, tables, loads."""

@@ -1,0 +1,295 @@
+"""Metadata tables, kept in the same DuckDB file and changed in the same transactions as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+import duckdb
+from sqlglot import exp
+
+from embedded_starrocks.sql.types import ColumnType, from_sqlglot
+
+SCHEMA = "__starrocks"
+LAYOUT_VERSION = 1
+
+_TABLES = f"""
+CREATE SCHEMA IF NOT EXISTS {SCHEMA};
+CREATE TABLE IF NOT EXISTS {SCHEMA}.layout (version INTEGER NOT NULL);
+CREATE SEQUENCE IF NOT EXISTS {SCHEMA}.transaction_ids;
+CREATE SEQUENCE IF NOT EXISTS {SCHEMA}.object_ids START 10001;
+CREATE TABLE IF NOT EXISTS {SCHEMA}.databases (
+    name VARCHAR NOT NULL, id BIGINT NOT NULL, created_at TIMESTAMP NOT NULL, properties VARCHAR
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.relations (
+    id BIGINT NOT NULL, db VARCHAR NOT NULL, name VARCHAR NOT NULL, kind VARCHAR NOT NULL,
+    key_model VARCHAR NOT NULL, key_columns VARCHAR NOT NULL, comment VARCHAR NOT NULL,
+    partition_by VARCHAR NOT NULL, distributed_by VARCHAR NOT NULL, order_by VARCHAR NOT NULL,
+    properties VARCHAR NOT NULL, definition VARCHAR NOT NULL, refresh VARCHAR NOT NULL,
+    is_active BOOLEAN NOT NULL, created_at TIMESTAMP NOT NULL, updated_at TIMESTAMP NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.columns (
+    relation_id BIGINT NOT NULL, position BIGINT NOT NULL, name VARCHAR NOT NULL,
+    type VARCHAR NOT NULL, data_type VARCHAR NOT NULL, column_size BIGINT, decimal_digits BIGINT,
+    is_key BOOLEAN NOT NULL, nullable BOOLEAN NOT NULL, default_value VARCHAR,
+    comment VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.labels (
+    db VARCHAR NOT NULL, label VARCHAR NOT NULL, txn_id BIGINT NOT NULL, tbl VARCHAR NOT NULL,
+    state VARCHAR NOT NULL, kind VARCHAR NOT NULL, total_rows BIGINT NOT NULL,
+    filtered_rows BIGINT NOT NULL, loaded_bytes BIGINT NOT NULL, message VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.prepared (
+    txn_id BIGINT NOT NULL, part BIGINT NOT NULL, db VARCHAR NOT NULL, tbl VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.users (name VARCHAR NOT NULL, password_hash VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.grants (
+    user_name VARCHAR NOT NULL, privilege VARCHAR NOT NULL, db VARCHAR NOT NULL, tbl VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.task_runs (
+    query_id VARCHAR NOT NULL, task_name VARCHAR NOT NULL, db VARCHAR NOT NULL,
+    definition VARCHAR NOT NULL, state VARCHAR NOT NULL, error_message VARCHAR,
+    created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP
+);
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table or view."""
+
+    name: str
+    type: ColumnType
+    nullable: bool = True
+    default: str | None = None
+    comment: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A table, view or materialized view with everything StarRocks knows about it.
+
+    `kind` is TABLE, VIEW or MATERIALIZED VIEW; `key_model` is DUPLICATE, PRIMARY or "" (views).
+    The clauses are canonical StarRocks SQL, as SHOW CREATE TABLE prints them.
+    """
+
+    db: str
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    key_model: str = ""
+    keys: tuple[str, ...] = ()
+    comment: str = ""
+    partition_by: str = ""
+    distributed_by: str = ""
+    order_by: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+    definition: str = ""
+    refresh: str = ""
+    is_active: bool = True
+    id: int = 0
+
+    def column(self, name: str) -> Column | None:
+        wanted = name.lower()
+        for column in self.columns:
+            if column.name.lower() == wanted:
+                return column
+        return None
+
+    @property
+    def has_rows(self) -> bool:
+        return self.kind != "VIEW"
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalog:
+    """A picture of all metadata after some commit; sessions plan against it without locks."""
+
+    databases: tuple[str, ...]
+    relations: dict[tuple[str, str], Relation]
+    users: dict[str, str]
+    grants: frozenset[tuple[str, str, str, str]]
+
+    def database(self, name: str) -> str | None:
+        """The name as it was created; names are compared without case (DuckDB's rule)."""
+        wanted = name.lower()
+        return next((known for known in self.databases if known.lower() == wanted), None)
+
+    def relation(self, db: str, name: str) -> Relation | None:
+        return self.relations.get((db.lower(), name.lower()))
+
+    def in_database(self, db: str) -> list[Relation]:
+        wanted = db.lower()
+        found = [relation for (key, _), relation in self.relations.items() if key == wanted]
+        return sorted(found, key=lambda relation: relation.name)
+
+
+def create_metadata(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of an empty file, or check that the file is of this layout."""
+    connection.execute(_TABLES)
+    row = connection.execute(f"SELECT version FROM {SCHEMA}.layout").fetchone()
+    if row is None:
+        connection.execute(f"INSERT INTO {SCHEMA}.layout VALUES ({LAYOUT_VERSION})")
+    elif row[0] != LAYOUT_VERSION:
+        raise ValueError(
+            f"metadata layout {row[0]}, this program reads {LAYOUT_VERSION}; "
+            "start with an empty --data directory and load again"
+        )
+
+
+def parse_type(text: str) -> ColumnType:
+    """A type as `ColumnType.shown` wrote it."""
+    return from_sqlglot(exp.DataType.build(text, dialect="starrocks"))
+
+
+def read_catalog(connection: duckdb.DuckDBPyConnection) -> Catalog:
+    """All metadata in one pass; a few thousand rows at most."""
+    databases = connection.execute(f"SELECT name FROM {SCHEMA}.databases ORDER BY name").fetchall()
+    columns: dict[int, list[Column]] = {}
+    for relation_id, name, kind, nullable, default, comment in connection.execute(
+        f"SELECT relation_id, name, type, nullable, default_value, comment "
+        f"FROM {SCHEMA}.columns ORDER BY relation_id, position"
+    ).fetchall():
+        columns.setdefault(relation_id, []).append(
+            Column(
+                name=name,
+                type=_cached_type(kind),
+                nullable=nullable,
+                default=default,
+                comment=comment,
+            )
+        )
+    relations = {}
+    for row in connection.execute(f"SELECT * FROM {SCHEMA}.relations").fetchall():
+        relation = _relation(row, tuple(columns.get(row[0], ())))
+        relations[relation.db.lower(), relation.name.lower()] = relation
+    users = connection.execute(f"SELECT name, password_hash FROM {SCHEMA}.users").fetchall()
+    grants = connection.execute(f"SELECT * FROM {SCHEMA}.grants").fetchall()
+    return Catalog(
+        databases=tuple(name for (name,) in databases),
+        relations=relations,
+        users=dict(users),
+        grants=frozenset(grants),
+    )
+
+
+_TYPES: dict[str, ColumnType] = {}
+
+
+def _cached_type(text: str) -> ColumnType:
+    if text not in _TYPES:
+        _TYPES[text] = parse_type(text)
+    return _TYPES[text]
+
+
+def _relation(row: tuple[Any, ...], columns: tuple[Column, ...]) -> Relation:
+    return Relation(
+        id=row[0],
+        db=row[1],
+        name=row[2],
+        kind=row[3],
+        key_model=row[4],
+        keys=tuple(json.loads(row[5])),
+        comment=row[6],
+        partition_by=row[7],
+        distributed_by=row[8],
+        order_by=row[9],
+        properties=tuple(sorted(json.loads(row[10]).items())),
+        definition=row[11],
+        refresh=row[12],
+        is_active=row[13],
+        columns=columns,
+    )
+
+
+def insert_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    """Write one relation with its columns, under a new id."""
+    found = connection.execute(f"SELECT nextval('{SCHEMA}.object_ids')").fetchone()
+    assert found is not None
+    (new_id,) = found
+    connection.execute(
+        f"INSERT INTO {SCHEMA}.relations VALUES "
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, now()::TIMESTAMP)",
+        [
+            new_id,
+            relation.db,
+            relation.name,
+            relation.kind,
+            relation.key_model,
+            json.dumps(relation.keys),
+            relation.comment,
+            relation.partition_by,
+            relation.distributed_by,
+            relation.order_by,
+            json.dumps(dict(relation.properties)),
+            relation.definition,
+            relation.refresh,
+            relation.is_active,
+        ],
+    )
+    insert_columns(connection, new_id, relation.columns, relation.keys)
+
+
+def insert_columns(
+    connection: duckdb.DuckDBPyConnection,
+    relation_id: int,
+    columns: tuple[Column, ...],
+    keys: tuple[str, ...],
+) -> None:
+    """Replace the columns of a relation."""
+    connection.execute(f"DELETE FROM {SCHEMA}.columns WHERE relation_id = ?", [relation_id])
+    connection.executemany(
+        f"INSERT INTO {SCHEMA}.columns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            [
+                relation_id,
+                position,
+                column.name,
+                column.type.shown(),
+                column.type.data_type,
+                column.type.column_size,
+                column.type.decimal_digits,
+                column.name in keys,
+                column.nullable,
+                column.default,
+                column.comment,
+            ]
+            for position, column in enumerate(columns, start=1)
+        ],
+    )
+
+
+def delete_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    connection.execute(f"DELETE FROM {SCHEMA}.columns WHERE relation_id = ?", [relation.id])
+    connection.execute(f"DELETE FROM {SCHEMA}.relations WHERE id = ?", [relation.id])
+
+
+def update_relation(
+    connection: duckdb.DuckDBPyConnection, relation: Relation, **changes: str | bool
+) -> None:
+    """Change named fields of one relation's row."""
+    sets = ", ".join(f"{name} = ?" for name in changes)
+    connection.execute(
+        f"UPDATE {SCHEMA}.relations SET {sets}, updated_at = now()::TIMESTAMP WHERE id = ?",
+        [*changes.values(), relation.id],
+    )
+
+
+_PLAIN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_$-]{0,1022}$")
+
+
+def is_valid_name(name: str) -> bool:
+    """StarRocks' rule for names of databases, tables and columns (ASCII part of it)."""
+    return bool(_PLAIN_NAME.match(name)) and not name.startswith("__starrocks")
+
+
+def quoted(name: str) -> str:
+    """A DuckDB identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def qualified(db: str, name: str) -> str:
+    return f"{quoted(db)}.{quoted(name)}"

@@ -1,0 +1,83 @@
+"""The store: the DuckDB file with its catalog, and every change to them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import duckdb
+
+from embedded_starrocks.errors import StartupError
+from embedded_starrocks.mysql.auth import stored_hash
+from embedded_starrocks.sql.infoschema import create_views
+from embedded_starrocks.sql.macros import create_macros
+from embedded_starrocks.storage.engine import Engine
+from embedded_starrocks.storage.metadata import (
+    SCHEMA,
+    Catalog,
+    create_metadata,
+    quoted,
+    read_catalog,
+)
+
+ROOT = "root"
+# DuckDB's own schemas, and ours, can't be names of databases.
+RESERVED_DATABASES = frozenset(
+    {"main", "temp", "system", "pg_catalog", "information_schema", "embedded_starrocks", "sys"}
+)
+
+
+class Store:
+    """All data of one server. `catalog` is replaced as a whole after each change of metadata."""
+
+    def __init__(self, engine: Engine, root_password: str, banner: str) -> None:
+        self.engine = engine
+        self.banner = banner
+        try:
+            with engine.write() as connection:
+                create_metadata(connection)
+                create_macros(connection)
+                create_views(connection)
+                self._set_root(connection, root_password)
+                self._catalog = read_catalog(connection)
+        except (duckdb.Error, ValueError) as error:
+            engine.close()
+            raise StartupError(f"the data directory cannot be read: {error}") from None
+        engine.lock_down()
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._catalog
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction that changes rows only."""
+        with self.engine.write() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction that changes metadata, too; the catalog follows its commit."""
+        fresh: list[Catalog] = []
+
+        def publish() -> None:
+            self._catalog = fresh[0]
+
+        with self.engine.write(after_commit=publish) as connection:
+            yield connection
+            fresh.append(read_catalog(connection))
+
+    def _set_root(self, connection: duckdb.DuckDBPyConnection, password: str) -> None:
+        connection.execute(f"DELETE FROM {SCHEMA}.users WHERE name = ?", [ROOT])
+        connection.execute(
+            f"INSERT INTO {SCHEMA}.users VALUES (?, ?)", [ROOT, stored_hash(password)]
+        )
+
+
+def create_database(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    connection.execute(f"CREATE SCHEMA {quoted(name)}")
+    connection.execute(
+        f"INSERT INTO {SCHEMA}.databases "
+        f"VALUES (?, nextval('{SCHEMA}.object_ids'), now()::TIMESTAMP, '')",
+        [name],
+    )
