@@ -15,6 +15,7 @@ from emdata.settings import Settings
 from runtime import mode, tasks
 from runtime.context import Context
 from runtime.environment import child_environment
+from runtime.flink_start import FlinkStart
 from runtime.install import Java, find_java
 from runtime.lock import platform_lock
 from runtime.preflight import preflight
@@ -145,7 +146,9 @@ def _run(
     context: Context, java: Java, chosen: list[Service], supervisor: Supervisor, say: Say
 ) -> None:
     steps = [_service_step(context, service, supervisor) for service in chosen]
-    steps += tasks.tasks(context, java, {service.name for service in chosen}, away(context))
+    jobs = FlinkStart(context, java)
+    names = {service.name for service in chosen}
+    steps += tasks.tasks(context, java, names, away(context), jobs)
 
     def report(outcome: Outcome) -> None:
         if outcome.error is None:
@@ -154,7 +157,11 @@ def _run(
         else:
             say(f"  {outcome.after:5.1f} s  {outcome.name} FAILED")
 
-    failed = [outcome for outcome in run_steps(steps, report) if outcome.error is not None]
+    try:
+        outcomes = run_steps(steps, report)
+    finally:
+        jobs.close()
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
     if failed:
         raise ServiceError("\n".join(str(outcome.error) for outcome in failed))
 

@@ -12,6 +12,7 @@ from sqlalchemy import URL
 from emdata.errors import ServiceError
 from runtime.context import Context
 from runtime.environment import child_environment
+from runtime.flink_start import FlinkStart
 from runtime.install import Java
 from runtime.readiness import last_lines
 from runtime.services import postgres
@@ -22,7 +23,9 @@ _FLINK = {"jobmanager", "taskmanager"}
 _COMMAND_TIMEOUT_S = 240.0
 
 
-def tasks(context: Context, java: Java, chosen: set[str], away: set[str]) -> list[Step]:
+def tasks(
+    context: Context, java: Java, chosen: set[str], away: set[str], jobs: FlinkStart
+) -> list[Step]:
     """The steps whose servers are all among the chosen ones or ``away`` (run by somebody else)."""
     there = chosen | away
 
@@ -40,7 +43,8 @@ def tasks(context: Context, java: Java, chosen: set[str], away: set[str]) -> lis
     if "dagster-code" in chosen:
         steps.append(command("models", "dbt", "parse"))
     if {*_FLINK, "kafka", "starrocks"} <= there:
-        steps.append(command("jobs", "flink", "deploy"))
+        steps.append(Step("flink-client", jobs.warm_up, _NEEDS["flink-client"]))
+        steps.append(Step("jobs", jobs.deploy, _NEEDS["jobs"]))
     return steps
 
 
@@ -50,7 +54,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "topics": ("kafka",),
     "tables": ("starrocks",),
     "models": (),
-    "jobs": ("jobmanager", "taskmanager", "topics", "tables"),
+    "flink-client": (),
+    "jobs": ("flink-client", "jobmanager", "taskmanager", "topics", "tables"),
 }
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from runtime.context import Context
+    from runtime.services.base import Service
+
 Only = Annotated[str, typer.Option(help="comma-separated services; all when empty")]
+_REFRESH_S = 2.0
 
 
 def register(root: typer.Typer) -> None:
     """Add the commands to the root."""
-    for command in (start, stop, restart):
+    for command in (start, stop, restart, status, health, troubleshoot, logs, clean):
         root.command()(command)
     root.command("emergency-stop")(emergency_stop)
     root.command("shell-kafka")(shell_kafka)
@@ -22,8 +27,10 @@ def start(only: Only = "") -> None:
     """Start the platform; says so when it runs already."""
     from runtime.context import load
     from runtime.start import start as start_platform
+    from runtime.status.report import print_services
 
     started = start_platform(load(), only, typer.echo)
+    print_services(started.context, started.services)
     if started.was_running:
         typer.echo("the platform runs already")
     else:
@@ -32,20 +39,10 @@ def start(only: Only = "") -> None:
 
 def stop() -> None:
     """Stop the platform; no process is left."""
-    import os
-
-    from emdata.paths import read_mode
-    from runtime.context import load, load_context
-    from runtime.install import find_java
-    from runtime.services.registry import all_services
+    from runtime.context import load
     from runtime.stop import stop as stop_platform
 
-    settings = load()
-    if read_mode(settings) is None or not settings.credentials_file.exists():
-        typer.echo("nothing was running")
-        return
-    context = load_context()
-    count = stop_platform(context, all_services(context, find_java(os.environ)), typer.echo)
+    count = stop_platform(load(), typer.echo)
     typer.echo(f"stopped ({count} processes)" if count else "nothing was running")
 
 
@@ -61,6 +58,106 @@ def emergency_stop() -> None:
     from runtime.stop import emergency_stop as kill_platform
 
     kill_platform(load(), typer.echo)
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="refresh until Ctrl-C")] = False,
+    credentials: Annotated[
+        bool, typer.Option("--credentials", help="print the passwords instead")
+    ] = False,
+) -> None:
+    """Show servers, sources, ledger, queues, Flink jobs and tables."""
+    import json
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from emdata.clock import SystemClock
+    from runtime.context import load_context
+    from runtime.status import report
+    from runtime.status.section import Section
+
+    context = load_context()
+    if credentials:
+        typer.echo(context.credentials.dotenv(), nl=False)
+        return
+    chosen = _chosen(context)
+
+    def read() -> list[Section]:
+        return report.read_sections(context, chosen)
+
+    if as_json:
+        data = report.as_data(context, read(), SystemClock())
+        typer.echo(json.dumps(data, indent=2, default=str))
+        return
+    if not follow:
+        Console().print(report.as_tables(context, read()))
+        return
+    import time
+
+    with Live(report.as_tables(context, read()), screen=True, auto_refresh=False) as live:
+        while True:
+            time.sleep(_REFRESH_S)
+            live.update(report.as_tables(context, read()), refresh=True)
+
+
+def health() -> None:
+    """One line a server; exit code 1 when one is not ready."""
+    from runtime.context import load_context
+    from runtime.status.services import service_views
+
+    context = load_context()
+    views = service_views(context, _chosen(context))
+    for view in views:
+        typer.echo(f"{view.service:<16} {view.state:<12} {view.detail}".rstrip())
+    if not all(view.is_ready for view in views):
+        raise typer.Exit(1)
+
+
+def troubleshoot() -> None:
+    """Find what is wrong and say what to do; exit code 1 when something is."""
+    from runtime.context import load
+    from runtime.doctor import examine
+
+    findings = examine(load())
+    for finding in findings:
+        typer.echo(f"{finding.where}: {finding.what}\n    -> {finding.remedy}")
+    if findings:
+        typer.echo(f"{len(findings)} found")
+        raise typer.Exit(1)
+    typer.echo("nothing wrong found")
+
+
+def logs(
+    service: Annotated[str, typer.Argument(help="a service, dagster, flink or start")] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="lines of each file")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="go on until Ctrl-C")] = False,
+) -> None:
+    """Show the logs of all services or of one."""
+    from runtime.context import load_context
+    from runtime.logs import log_files, show
+
+    raise typer.Exit(show(log_files(load_context(), service), lines, follow=follow))
+
+
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Remove all data, logs and credentials; asks first. The installed tools stay."""
+    from runtime.clean import remove, what_to_remove
+    from runtime.context import load
+
+    settings = load()
+    paths = what_to_remove(settings)
+    if not paths:
+        typer.echo(f"nothing to remove in {settings.home}")
+        return
+    typer.echo("This removes:\n" + "".join(f"  {path}\n" for path in paths), nl=False)
+    if not yes:
+        typer.confirm("All data is lost. Go on?", abort=True)
+    remove(settings, paths)
+    typer.echo("removed")
 
 
 def shell_kafka(
@@ -91,3 +188,18 @@ def db_connect(
     from runtime.context import load_context
 
     connect(load_context(), command)
+
+
+def _chosen(context: Context) -> list[Service]:
+    """The services of the last start; all when there was none."""
+    import os
+
+    from runtime.install import find_java
+    from runtime.services.registry import all_services
+    from runtime.state_file import read_state
+
+    services = all_services(context, find_java(os.environ))
+    state = read_state(context.paths.run)
+    if state is None:
+        return services
+    return [service for service in services if service.name in state.chosen]

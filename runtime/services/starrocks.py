@@ -6,10 +6,10 @@ import os
 import sys
 
 from emdata.errors import WarehouseError, WarehouseUnavailable
-from emdata.warehouse import Warehouse
 from runtime.context import Context
 from runtime.services.base import LOOPBACK, NotReady, Service, require_port
 from runtime.services.rest import get
+from runtime.warehouse import warehouse_of
 
 _BANNERS = {"simulator": "SIMULATED DATA", "live": ""}
 
@@ -42,18 +42,6 @@ def service(context: Context) -> Service:
     )
 
 
-def warehouse(context: Context, *, timeout: float = 10.0) -> Warehouse:
-    """A client with the platform's user."""
-    settings = context.settings
-    return Warehouse(
-        settings.starrocks_host,
-        settings.starrocks_mysql_port,
-        settings.starrocks_user,
-        context.credentials.starrocks_password,
-        timeout=timeout,
-    )
-
-
 def probe(context: Context) -> str:
     """SELECT over 9030 and the health check over 8030."""
     settings = context.settings
@@ -61,7 +49,7 @@ def probe(context: Context) -> str:
         require_port(settings.starrocks_mysql_port)
         get(settings.starrocks_http_port, "/api/health")
     try:
-        rows = warehouse(context, timeout=3.0).query("SELECT @@version_comment AS version")
+        rows = warehouse_of(context, timeout=3.0).query("SELECT @@version_comment AS version")
     except (WarehouseUnavailable, WarehouseError) as error:
         raise NotReady(str(error)) from error
     return str(rows[0]["version"])

@@ -1,0 +1,1 @@
+"""The sections of `emdata status`: data first, tables second."""
