@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emdata.contracts import Record, contracts
+from emdata.errors import ContractError
 from flink_jobs.windows import window_tables
 from scrapers.base import find_scrapers
 
@@ -57,7 +58,10 @@ def landing_job(record: type[Record]) -> str:
 
 
 def read_catalog() -> Catalog:
-    """Read contracts and scrapers as they are in this process."""
+    """Read contracts, scrapers and windows as they are in this process.
+
+    Raises ContractError for a window over a dataset that has no contract.
+    """
     streams = []
     for scraper in find_scrapers().values():
         emitted = tuple(record.dataset for record in scraper.emits)
@@ -71,11 +75,13 @@ def read_catalog() -> Catalog:
                 description=(scraper.__doc__ or "").strip(),
             )
         )
-    return Catalog(
-        records=dict(contracts()),
-        streams=tuple(sorted(streams, key=lambda stream: stream.name)),
-        windows=_windows(),
-    )
+    records = dict(contracts())
+    windows = _windows()
+    for window in windows:
+        for name in window.datasets:
+            if name not in records:
+                raise ContractError(f"window {window.name}", value=name, allowed=", ".join(records))
+    return Catalog(records, tuple(sorted(streams, key=lambda stream: stream.name)), windows)
 
 
 def _windows() -> tuple[Window, ...]:

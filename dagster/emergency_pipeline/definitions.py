@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-
 import dagster as dg
 
+from emdata.telemetry import get_logger
 from emergency_pipeline.catalog import Catalog, read_catalog
 from emergency_pipeline.defs.freshness.sensors import data_freshness_sensor, freshness_checks
 from emergency_pipeline.defs.ingestion.jobs import backfill_job, data_ingestion_job, dbt_build_job
@@ -18,20 +17,19 @@ from emergency_pipeline.defs.landing.sensors import landing_sensor
 from emergency_pipeline.defs.lineage.specs import lineage_specs
 from emergency_pipeline.defs.maintenance.retention import retention_job, retention_schedule
 from emergency_pipeline.defs.models.assets import model_assets
+from emergency_pipeline.defs.models.build import PREPARE
 from emergency_pipeline.handing import MEMORY
 from emergency_pipeline.resources import KafkaResource, ManagerResource, StarRocksResource
 from emergency_pipeline.site import Site, load_site
+
+log = get_logger(__name__)
 
 
 def build_definitions(site: Site, catalog: Catalog) -> dg.Definitions:
     """Return all definitions of one platform; without a dbt manifest, all but the models."""
     models = model_assets(site)
     if not models:
-        warnings.warn(
-            f"no dbt manifest at {site.manifest}: the models are missing from the lineage; "
-            "run `emdata dbt parse` and reload",
-            stacklevel=2,
-        )
+        log.warning("dbt_manifest_missing", path=str(site.manifest), fix=PREPARE)
     return dg.Definitions(
         assets=[*lineage_specs(catalog, site), *models],
         asset_checks=[freshness_checks(catalog), *contract_checks(catalog)],

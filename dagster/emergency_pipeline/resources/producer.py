@@ -77,6 +77,11 @@ class IngestProducer:
         sent, self._sent = self._sent, Sent()
         return sent
 
+    @property
+    def waiting(self) -> int:
+        """Records that were taken and not yet answered for."""
+        return sum(len(batch) for batch in self._waiting.values())
+
     def __enter__(self) -> IngestProducer:
         return self
 

@@ -15,6 +15,7 @@ from emergency_pipeline.defs.models.translator import Translator
 from emergency_pipeline.site import RAW_DATABASE, Site
 
 PARTIAL_PARSE = "partial_parse.msgpack"
+PREPARE = "run `emdata dbt parse`, then restart the Dagster code server"
 
 
 def require_manifest(site: Site) -> Path:
@@ -22,7 +23,7 @@ def require_manifest(site: Site) -> Path:
     if not site.manifest.exists():
         raise ServiceError(
             f"dbt manifest {site.manifest} does not exist, so there are no models to build; "
-            "run `emdata dbt parse`, then reload the code location"
+            f"{PREPARE}"
         )
     return site.manifest
 

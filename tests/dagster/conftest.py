@@ -1,0 +1,28 @@
+"""A platform that was started once, and what flows through it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emdata.credentials import ensure_credentials
+from emdata.paths import Paths
+from emdata.settings import load_settings
+from emergency_pipeline.catalog import Catalog
+from emergency_pipeline.site import Site
+from tests.dagster.world import small_catalog
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    """Two sources: one with two datasets, one with a window."""
+    return small_catalog()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A platform that was started once and has no dbt manifest."""
+    settings = load_settings({"EMDATA_HOME": str(tmp_path), "SOURCES": "simulator"}, env_file=None)
+    ensure_credentials(settings)
+    return Site(settings, Paths(settings, "simulator"))
