@@ -177,9 +177,9 @@ class _Walk:
         ]
 
     def _new(self, step: Step) -> list[Message]:
-        groups: list[tuple[Area, ...]] = (
-            [(area,) for area in self._areas] if self._kind.split else [self._areas]
-        )
+        groups = [self._areas]
+        if self._kind.split:
+            groups = [(area,) for area in self._areas]
         return [self._make(step, "NEW", areas, n) for n, areas in enumerate(groups, start=1)]
 
     def _partial(self, step: Step) -> list[Message]:

@@ -33,7 +33,8 @@ def facts_of(made: Mapping[str, Any]) -> list[Fact]:
     mark = fingerprint(made)
     facts = [Fact(ALERTS, number, mark, values)]
     codes = [(code, "ugc", code[:2]) for code in properties["geocode"].get("UGC", ())]
-    codes += [(f"S{c}", "same", _STATE_OF.get(c[1:3], "")) for c in properties["geocode"]["SAME"]]
+    for code in properties["geocode"]["SAME"]:  # 0 and the county's FIPS code: a whole county
+        codes.append((f"S{code[1:]}", "same", _STATE_OF.get(code[1:3], "")))
     zoned = {k: properties[k] for k in ("onset", "expires", "ends")}
     for code, kind, state in codes:
         zone = {**values, "zone_code": code, "code_type": kind, "state": state}

@@ -117,24 +117,20 @@ def test_vtec_tells_a_life_that_begins_with_new_and_never_goes_on_after_its_end(
         assert sum(over) <= 1
         assert not any(over[:-1])
         assert "NEW" not in life[1:]
-    assert {action for life in whole for action in life} == {
-        "NEW",
-        "CON",
-        "EXT",
-        "CAN",
-        "EXP",
-        "UPG",
-    }
+    actions = {action for life in whole for action in life}
+    assert actions == {"NEW", "CON", "EXT", "CAN", "EXP", "UPG"}
 
 
 def test_some_cancel_covers_only_a_part_of_the_area(day: list[dict[str, Any]]) -> None:
+    def event(properties: dict[str, Any]) -> str:
+        return str(properties["parameters"].get("VTEC", ["without VTEC"])[0][7:])
+
     partial = [
         (one, other)
         for one, other in itertools.pairwise(day)
         if {one["messageType"], other["messageType"]} == {"Cancel", "Update"}
         and one["sent"] == other["sent"]
-        and one["parameters"].get("VTEC", ["."])[0][7:]
-        == other["parameters"].get("VTEC", ["."])[0][7:]
+        and event(one) == event(other)
     ]
     assert partial
     for one, other in partial:
@@ -184,7 +180,8 @@ def test_history_pages_hold_every_message_once_and_the_last_is_empty(world: Simu
         ids += [made["properties"]["id"] for made in page["features"]]
         parameters = dict(parse_qsl(urlsplit(following).query))
     assert len(ids) == len(set(ids)) > 400
-    whole = {made["properties"]["id"] for made in world.get(HISTORY, {"start": start, "limit": 500}).json()["features"]}  # fmt: skip
+    features = world.get(HISTORY, {"start": start, "limit": 500}).json()["features"]
+    whole = {made["properties"]["id"] for made in features}
     assert set(ids[: len(whole)]) == whole
 
 
@@ -278,8 +275,9 @@ def test_client_without_contact_is_refused(world: Simulator, agent: str) -> None
 
 
 def test_filters_narrow_the_list(world: Simulator) -> None:
+    world.mutate(nws="test_message")
     for parameters, holds in (
-        ({"area": "CO"}, lambda p: any(c.startswith("CO") for c in p["geocode"]["UGC"])),
+        ({"area": "CO"}, lambda p: any(c.startswith("008") for c in p["geocode"]["SAME"])),
         ({"status": "actual"}, lambda p: p["status"] == "Actual"),
         ({"severity": "severe,extreme"}, lambda p: p["severity"] in ("Severe", "Extreme")),
         ({"event": "Red Flag Warning"}, lambda p: p["event"] == "Red Flag Warning"),
@@ -308,7 +306,10 @@ def test_ledger_counts_zones_by_ugc_and_by_same_code(world: Simulator) -> None:
     zones = {
         (name, code)
         for name, made in alerts.items()
-        for code in (*made["geocode"].get("UGC", []), *(f"S{c}" for c in made["geocode"]["SAME"]))
+        for code in (
+            *made["geocode"].get("UGC", []),
+            *(f"S{c[1:]}" for c in made["geocode"]["SAME"]),
+        )
     }
     served = {tuple(line["key"].split("|")) for line in world.ledger("nws_alert_zones")}
     assert served == zones
