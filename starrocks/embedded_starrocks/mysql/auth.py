@@ -26,8 +26,8 @@ def stored_hash(password: str) -> str:
 
 
 def new_nonce() -> bytes:
-    """Twenty random bytes without zero bytes, as clients read them up to the first zero."""
-    return bytes(1 + secrets.randbelow(255) for _ in range(20))
+    """Twenty random 7-bit bytes without zeros: Connector/J reads them as ASCII up to a zero."""
+    return bytes(1 + secrets.randbelow(127) for _ in range(20))
 
 
 def scramble_matches(stored: str, nonce: bytes, scramble: bytes) -> bool:
