@@ -14,7 +14,7 @@ import pytest
 from emdata.contracts import contracts
 from emdata.errors import ContractError, ServiceError, SourceUnavailable
 from emergency_pipeline.resources import KafkaResource
-from emergency_pipeline.resources.producer import BATCH, IngestProducer, Sent
+from emergency_pipeline.resources.producer import BATCH, BATCH_BYTES, IngestProducer, Sent
 from emergency_pipeline.site import Site
 from tests.support.ports import free_ports
 
@@ -125,6 +125,15 @@ def test_a_full_batch_is_posted_without_a_flush_and_counted(endpoint: Endpoint) 
         producer.send(DATASET, _row(number))
     assert len(endpoint.stored) == BATCH
     assert producer.flush().accepted == BATCH + 1
+
+
+def test_large_records_are_divided_into_requests_the_endpoint_takes(endpoint: Endpoint) -> None:
+    producer = _producer(endpoint)
+    for number in range(5):
+        producer.send(DATASET, _row(number) | {"title": "x" * (BATCH_BYTES // 2)})
+    assert producer.flush().accepted == 5
+    assert len(endpoint.paths) == 5
+    assert [row["disaster_number"] for row in endpoint.stored] == list(range(5))
 
 
 @pytest.mark.parametrize("status", [429, 503, 507])

@@ -19,7 +19,9 @@ from emdata.contracts import Record, contract
 from emdata.errors import ContractError, ServiceError, SourceUnavailable
 
 BATCH = 500
-"""Records per request."""
+"""Records per request at most."""
+BATCH_BYTES = 8 << 20
+"""Bytes per request; half of what the endpoint takes. A larger record goes alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class IngestProducer:
 
     def _post(self, dataset: str) -> Sent:
         total = Sent()
-        while batch := self._waiting.get(dataset, [])[:BATCH]:
+        while batch := _first_batch(self._waiting.get(dataset, [])):
             total += self._request(dataset, batch)
             del self._waiting[dataset][: len(batch)]
         self._waiting.pop(dataset, None)
@@ -127,3 +129,13 @@ class IngestProducer:
             return Sent(int(body["accepted"]), tuple(body.get("rejected", ())))
         except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
             raise ServiceError(f"stream manager {self.url}: unreadable answer: {error}") from error
+
+
+def _first_batch(waiting: list[bytes]) -> list[bytes]:
+    """Return the records of the next request: as many as fit, but at least one."""
+    size = 0
+    for count, body in enumerate(waiting[:BATCH]):
+        size += len(body) + 1
+        if count and size > BATCH_BYTES:
+            return waiting[:count]
+    return waiting[:BATCH]
