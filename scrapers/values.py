@@ -5,6 +5,8 @@ Every function raises RowError, which names the field, for what a table could no
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
@@ -20,6 +22,9 @@ LONGEST_TEXT = 262_144
 """Characters; StarRocks holds 1,048,576 bytes, and UTF-8 may take four for one."""
 
 _SHOWN = 80
+_LONGEST_NUMBER = 64
+_HUGE = 1e300
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _ALIKE = 0.7
 
 
@@ -41,6 +46,27 @@ def clean(text: str | None, field: str, *, max_length: int) -> str | None:
     if len(text) > max_length:
         raise RowError(f"{field}: {len(text)} characters; allowed: {max_length}")
     return text or None
+
+
+def number(value: Any, field: str, *, thousands: bool = False) -> float | None:
+    """Return a finite number, given as one or as text; None and empty text are missing.
+
+    ``thousands``: text may carry commas, as ``1,204.10``. Raises RowError for anything else.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        text = value.strip().replace(",", "") if thousands else value.strip()
+        if len(text) > _LONGEST_NUMBER or _NUMBER.fullmatch(text) is None:
+            raise RowError(f"{field}: {shown(value)} is not a number")
+        found = float(text)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        found = float(value) if abs(value) < _HUGE else math.inf
+    else:
+        raise RowError(f"{field}: {shown(str(value))} is not a number")
+    if not math.isfinite(found):
+        raise RowError(f"{field}: {shown(str(value))} is not a finite number")
+    return found
 
 
 def bounded(value: int | None, field: str, *, bounds: Sequence[int] = INT64) -> int | None:

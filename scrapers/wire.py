@@ -180,7 +180,7 @@ def csv_header(body: bytes) -> tuple[str, ...]:
 
     Raises DocumentError when there is no header.
     """
-    first = next(_csv_records(body), None)
+    first = next(_csv_records(body.removeprefix(BOM)), None)
     if first is None:
         raise DocumentError("CSV: no header row")
     return tuple(name.strip() for name in csv_fields(first))
