@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy import URL, Engine
 
 from emdata.credentials import Credentials, read_credentials
+from emdata.dbt_project import project_of
 from emdata.paths import Paths, paths_for
 from emdata.settings import Settings, load_settings
 from emdata.state import connect
@@ -47,7 +48,7 @@ class Site:
     @property
     def manifest(self) -> Path:
         """The manifest that `emdata dbt parse` prepares."""
-        return self.paths.dbt / "target" / "manifest.json"
+        return project_of(self.paths).manifest
 
     @property
     def dbt_executable(self) -> Path:

@@ -18,7 +18,6 @@ from emergency_pipeline.defs.landing.checks import (
     current_sql,
     required_sql,
 )
-from emergency_pipeline.defs.models.build import known_tables, selection_of
 from tests.dagster.world import Level
 
 
@@ -76,17 +75,3 @@ def test_a_row_without_a_required_field_fails_and_is_counted() -> None:
     }
     assert not evaluations[REQUIRED].passed
     assert evaluations[REQUIRED].metadata["rows that lack a required field"].value == 2
-
-
-def test_models_are_selected_by_the_raw_table_they_stem_from() -> None:
-    assert selection_of(["a", "b"]) == ["--select", "source:raw_data.a+ source:raw_data.b+"]
-
-
-def test_tables_that_dbt_does_not_read_are_left_out_of_the_selection() -> None:
-    manifest = {
-        "sources": {
-            "source.p.raw_data.a": {"schema": "raw_data", "identifier": "a"},
-            "source.p.other.b": {"schema": "other", "identifier": "b"},
-        }
-    }
-    assert known_tables(manifest, ["a", "b", "c"]) == ["a"]

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from dagster import OpExecutionContext
 from dagster_dbt import DbtCliResource
+from dagster_dbt.dbt_manifest import read_manifest_path
 
+from emdata.dbt_project import project_of
 from emdata.errors import ServiceError
+from emergency_pipeline.defs.models.selection import (
+    GEOGRAPHY,
+    Relation,
+    databases,
+    missing_parents,
+    selection_of,
+)
 from emergency_pipeline.defs.models.translator import Translator
-from emergency_pipeline.site import RAW_DATABASE, Site
+from emergency_pipeline.site import Site
 
 PARTIAL_PARSE = "partial_parse.msgpack"
 PREPARE = "run `emdata dbt parse`, then restart the Dagster code server"
@@ -28,19 +37,26 @@ def require_manifest(site: Site) -> Path:
     return site.manifest
 
 
-def selection_of(tables: Sequence[str]) -> list[str]:
-    """Return dbt arguments that select everything downstream of raw tables."""
-    return ["--select", " ".join(f"source:{RAW_DATABASE}.{table}+" for table in tables)]
+def selection_for(site: Site, tables: Sequence[str]) -> list[str]:
+    """Return dbt arguments for the models downstream of ``tables`` and what those lack.
+
+    Raises WarehouseUnavailable when StarRocks cannot be reached.
+    """
+    manifest = read_manifest_path(require_manifest(site))
+    more = missing_parents(manifest, tables, _existing(site, databases(manifest)))
+    if not project_of(site.paths).is_geography_marked():
+        more.append(GEOGRAPHY)
+    return selection_of(tables, more)
 
 
-def known_tables(manifest: Mapping[str, Any], tables: Sequence[str]) -> list[str]:
-    """Return those tables that dbt has as sources; others would only make it warn."""
-    sources = {
-        node["identifier"]
-        for node in manifest["sources"].values()
-        if node["schema"] == RAW_DATABASE
-    }
-    return [table for table in tables if table in sources]
+def _existing(site: Site, names: Sequence[str]) -> list[Relation]:
+    places = ", ".join(["%s"] * len(names))
+    rows = site.warehouse().query(
+        "SELECT table_schema AS d, table_name AS t FROM information_schema.tables "
+        f"WHERE table_schema IN ({places})",
+        names,
+    )
+    return [(str(row["d"]), str(row["t"])) for row in rows]
 
 
 def dbt_target(site: Site) -> Path:
@@ -83,3 +99,5 @@ def run_dbt(context: OpExecutionContext, site: Site, arguments: Sequence[str]) -
         target_path=dbt_target(site),
     )
     yield from invocation.stream()
+    if GEOGRAPHY in " ".join(arguments).split() or "--select" not in arguments:
+        project_of(site.paths).mark_geography()

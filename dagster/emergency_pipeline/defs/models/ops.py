@@ -10,13 +10,9 @@ from pydantic import Field
 from emergency_pipeline import ledger
 from emergency_pipeline.catalog import Catalog
 from emergency_pipeline.defs.landing.checks import contract_evaluations
-from emergency_pipeline.defs.models.build import (
-    known_tables,
-    require_manifest,
-    run_dbt,
-    selection_of,
-)
+from emergency_pipeline.defs.models.build import require_manifest, run_dbt, selection_for
 from emergency_pipeline.defs.models.progress import read_built, write_built
+from emergency_pipeline.defs.models.selection import known_tables
 from emergency_pipeline.handing import handed
 from emergency_pipeline.site import Site
 
@@ -46,7 +42,7 @@ def build_models(
             context.log.info("no table of a model has new rows since it was last built: skipped")
             yield Output([], metadata={"built": "nothing: no new rows"})
             return
-        selection = selection_of(tables)
+        selection = selection_for(site, tables)
     context.log.info("building the models of %s", ", ".join(datasets) or "all tables")
     yield from run_dbt(context, site, ["build", *selection])
     write_built(context.instance, {name: rows[name] for name in datasets})
