@@ -131,7 +131,7 @@ class Watermark:
         text = self._newest.get(dataset)
         if text is None or self._served_at is None:
             return text
-        return min(text, utc_text(self._served_at))
+        return min(text, utc_text(self._served_at)[: len(text)])
 
     def advance(self, cursor: Cursor, key: str, dataset: str) -> Cursor:
         """Return a copy of ``cursor`` whose ``key`` is the newest stamp; it never moves back."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -63,7 +64,8 @@ class UsdaDrought(EmergencyDataScraper):
         """Yield one document a state, from four weeks before the newest map seen."""
         states, since = self._states(), self._since(cursor)
         newest = cursor.get("valid_on")
-        last = max(self.clock.now().date(), date.fromisoformat(newest) if newest else since)
+        known = date.fromisoformat(newest) if isinstance(newest, str) else since
+        last = max(self.clock.now().date(), known)
         for index, state in enumerate(states, start=1):
             answer = await self.http.get(
                 f"{BASE}/{PRODUCT}",
@@ -173,7 +175,7 @@ def _shares(row: _Row, kind: int, url: str) -> dict[str, float]:
     total = found["none"] + found["d0"] if kind == CUMULATIVE else sum(found.values())
     classes = [found[name] for name in _SHARES[1:]]
     if kind == CUMULATIVE and any(
-        worse > milder + _ROUNDING for milder, worse in zip(classes, classes[1:], strict=False)
+        worse > milder + _ROUNDING for milder, worse in pairwise(classes)
     ):
         raise RowError("d0 to d4 rise, and cumulative shares cannot")
     if abs(total - 100.0) <= _ROUNDING:
@@ -181,7 +183,7 @@ def _shares(row: _Row, kind: int, url: str) -> dict[str, float]:
     if "Percent" in url or total <= 0:
         raise RowError(f"shares add up to {total:g}, not to 100")
     if "ByPopulation" in url:
-        raise DocumentError(f"{url}: shares of the population; the dataset holds those of the area")
+        raise RowError("shares of the population; the dataset holds those of the area")
     return {name: round(100.0 * value / total, 4) for name, value in found.items()}
 
 
