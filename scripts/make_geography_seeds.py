@@ -1,4 +1,4 @@
-"""Write dbt_project/seeds/geo_counties.csv and geo_county_edges.csv from two public packages.
+"""Write the county seeds of dbt_project/seeds from two public packages.
 
 Run by a maintainer when the Census Bureau's county list changes, never at run time:
 
@@ -150,19 +150,22 @@ def county_rows(
     shapes: dict[str, BaseGeometry],
     detailed: frozenset[str],
 ) -> Iterator[list[Any]]:
-    """Yield the rows of geo_counties.csv, current counties and retired codes."""
+    """Yield the rows of geo_counties.csv."""
     for fips, (name, _) in current.items():
         kind = old[fips][1] if fips in old else NEW_TYPES[fips[:2]]
-        detail = "500k" if fips in detailed else "10m"
-        yield [fips, fips[:2], name, kind, *_place(shapes[fips]), detail, "", ""]
+        yield [fips, name, kind, *_point(shapes[fips]), "500k" if fips in detailed else "10m"]
+
+
+def retired_rows(old: dict[str, tuple[str, str, BaseGeometry]]) -> Iterator[list[Any]]:
+    """Yield the rows of geo_retired_counties.csv."""
     for fips, (name, kind, last_day, successor) in RETIRED.items():
-        place: list[Any] = _place(old[fips][2]) if fips in old else [""] * 6
-        yield [fips, fips[:2], name, kind, *place, "none", last_day, successor]
+        point = _point(old[fips][2]) if fips in old else ["", ""]
+        yield [fips, name, kind, *point, last_day, successor]
 
 
-def _place(geometry: BaseGeometry) -> list[Any]:
+def _point(geometry: BaseGeometry) -> list[Any]:
     point = geometry.representative_point()
-    return [round(value, 4) for value in (point.x, point.y, *geometry.bounds)]
+    return [round(point.x, 4), round(point.y, 4)]
 
 
 def write(name: str, header: list[str], rows: Iterable[list[Any]]) -> None:
@@ -194,25 +197,11 @@ def main(topology: Path, shapes_file: Path) -> None:
         ["pack_number", "edges"],
         ([number, text] for number, text in enumerate(edges)),
     )
-    write(
-        "geo_counties.csv",
-        [
-            "county_fips",
-            "state_fips",
-            "county_name",
-            "county_type",
-            "point_longitude",
-            "point_latitude",
-            "bbox_west",
-            "bbox_south",
-            "bbox_east",
-            "bbox_north",
-            "boundary_detail",
-            "valid_until",
-            "successor_fips",
-        ],
-        sorted(county_rows(current, old, shapes, frozenset(detailed))),
-    )
+    common = ["county_fips", "county_name", "county_type", "point_longitude", "point_latitude"]
+    counties = sorted(county_rows(current, old, shapes, frozenset(detailed)))
+    write("geo_counties.csv", [*common, "boundary_detail"], counties)
+    retired = sorted(retired_rows(old))
+    write("geo_retired_counties.csv", [*common, "valid_until", "successor_fips"], retired)
 
 
 if __name__ == "__main__":

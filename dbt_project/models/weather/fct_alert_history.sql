@@ -36,7 +36,7 @@ messages as (
 areas as (
     select
         alert_id,
-        count(*) as zone_count,
+        count(distinct zone_code) as zone_count,
         max(case when valid_until is null then 1 else 0 end) as is_open,
         max(valid_until) as last_valid_until
     from {{ ref('int_alert_zone_intervals') }}
