@@ -44,7 +44,9 @@ def prepare(
     project = _ready(platform)
     if not force and has_geography(platform, project):
         raise typer.Exit(run(project, ["parse"]))
-    code = run(project, ["build", "--select", "tag:geography"])
+    # Tests that also read models of other tags wait until those are built.
+    only = ["--select", "tag:geography", "--indirect-selection", "buildable"]
+    code = run(project, ["build", *only])
     if code == 0:
         project.mark_geography()
     raise typer.Exit(code)

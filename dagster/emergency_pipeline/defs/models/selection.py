@@ -21,9 +21,13 @@ def known_tables(manifest: Manifest, tables: Iterable[str]) -> list[str]:
 
 
 def selection_of(tables: Sequence[str], more: Sequence[str] = ()) -> list[str]:
-    """Return dbt arguments that select all models downstream of raw tables, and ``more``."""
+    """Return dbt arguments that select all models downstream of raw tables, and ``more``.
+
+    Tests run when all that they read is selected or is needed by what is selected: a test across
+    two sources waits until the models of both are built.
+    """
     downstream = [f"source:{RAW_DATABASE}.{table}+" for table in tables]
-    return ["--select", " ".join([*downstream, *more])]
+    return ["--select", " ".join([*downstream, *more]), "--indirect-selection", "buildable"]
 
 
 def missing_parents(
@@ -35,8 +39,11 @@ def missing_parents(
     geography on a new platform, or a source that has not landed.
     """
     there = set(existing)
-    children = _reach(_sources(manifest, set(tables)), manifest["child_map"])
-    parents = _reach(children, manifest["parent_map"]) - children
+    below = _reach(_sources(manifest, set(tables)), manifest["child_map"])
+    children = {
+        name for name in below if name in manifest["nodes"] and _is_stored(manifest["nodes"][name])
+    }
+    parents = _reach(children, manifest["parent_map"]) - below
     nodes = [manifest["nodes"][name] for name in parents if name in manifest["nodes"]]
     return sorted(
         node["name"] for node in nodes if _is_stored(node) and _relation(node) not in there
