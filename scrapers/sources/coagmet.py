@@ -204,7 +204,10 @@ class CoagmetHourly(EmergencyDataScraper):
         """Name columns that the network added."""
         if document.kind == "stations" or not wire.is_json(document.body):
             return frozenset()
-        return read_columns(document.body, document.url).names - BY_WIRE.keys() - UNUSED
+        columns = read_columns(document.body, document.url)
+        if columns.header.frequency not in (None, "hourly"):
+            return frozenset()
+        return columns.names - BY_WIRE.keys() - UNUSED
 
 
 @dataclass(frozen=True, slots=True)
