@@ -107,6 +107,9 @@ def starrocks_options(target: StarRocksTarget, table: str) -> dict[str, str]:
         "table-name": table,
         "username": target.user,
         "password": PASSWORD_PLACEHOLDER,
+        # The connector's older sink flushes when it is closed, and waits forever when it was
+        # canceled before it had opened; Flink then kills the TaskManager after 180 s.
+        "sink.use.new-sink-api": "true",
         "sink.semantic": "at-least-once",
         "sink.at-least-once.use-transaction-stream-load": "false",
         "sink.properties.format": "json",
