@@ -12,6 +12,11 @@ def stream(seed: int, *names: object) -> random.Random:
     return random.Random(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
 
 
+def fraction(seed: int, *names: object) -> float:
+    """Return a number from 0 up to 1 that is fixed for ``names``."""
+    return int(identifier(seed, *names)[:13], 16) / 16**13
+
+
 def identifier(seed: int, *names: object) -> str:
     """Return 40 hexadecimal digits that are fixed for ``names``."""
     text = "|".join([str(seed), *(str(name) for name in names)])

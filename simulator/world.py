@@ -11,8 +11,10 @@ import msgspec
 from emdata.errors import ServiceError
 from simulator.answers import Answer, Defect, MutationError, Source, SourceRequest
 from simulator.clock import SimulatedClock
+from simulator.coagmet.source import CoagmetSource
 from simulator.fema.source import FemaSource
 from simulator.nws.source import NwsSource
+from simulator.usdm.source import UsdmSource
 
 
 class Mutation(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,8 @@ def known_sources(clock: SimulatedClock) -> list[Source]:
     return [
         FemaSource(clock.seed, clock.origin),
         NwsSource(clock.seed, clock.active_alerts),
+        CoagmetSource(clock.seed),
+        UsdmSource(clock.seed),
     ]
 
 

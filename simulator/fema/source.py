@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 from simulator.answers import (
@@ -50,8 +51,13 @@ class FemaSource:
     )  # fmt: skip
 
     def __init__(self, seed: int, origin: float) -> None:
-        self._table = FemaTable(seed, origin)
+        self._seed, self._origin = seed, origin
         self._mutations = 0
+
+    @cached_property
+    def _table(self) -> FemaTable:
+        """Built when first asked for: it follows from seed, origin and mutations alone."""
+        return FemaTable(self._seed, self._origin)
 
     def mutate(self, mutation: str, options: Mapping[str, Any], at: float) -> dict[str, Any]:
         """Apply a named change; see ``mutations``."""

@@ -1,0 +1,1 @@
+"""CoAgMet, Colorado's agricultural weather network: https://coagmet.colostate.edu/data/doc.html"""

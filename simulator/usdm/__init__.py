@@ -1,0 +1,1 @@
+"""US Drought Monitor: https://droughtmonitor.unl.edu/DmData/DataDownload/WebServiceInfo.aspx"""
