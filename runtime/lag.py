@@ -22,7 +22,10 @@ class Lag:
 def consumer_lag(settings: Settings) -> list[Lag]:
     """The lag of every group and topic with committed offsets; raises ServiceError."""
     from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
-    from confluent_kafka.admin import AdminClient, OffsetSpec
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]
+        AdminClient,
+        OffsetSpec,
+    )
 
     admin = AdminClient({"bootstrap.servers": settings.kafka_servers, "log_level": 0})
     sums: dict[tuple[str, str], int] = {}
@@ -35,7 +38,8 @@ def consumer_lag(settings: Settings) -> list[Lag]:
                 for partition in asked[group].result(_TIMEOUT_S).topic_partitions
                 if partition.offset >= 0
             ]
-            ends = admin.list_offsets({partition: OffsetSpec.latest() for partition in committed})
+            newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+            ends = admin.list_offsets(dict.fromkeys(committed, newest))
             latest = {(p.topic, p.partition): f.result(_TIMEOUT_S).offset for p, f in ends.items()}
             for partition in committed:
                 end = latest[(partition.topic, partition.partition)]

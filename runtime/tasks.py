@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from sqlalchemy import URL
 
 from emdata.errors import ServiceError
+from runtime import models
 from runtime.context import Context
 from runtime.environment import child_environment
 from runtime.flink_start import FlinkStart
@@ -20,7 +22,8 @@ from runtime.steps import Step
 from runtime.topics import create_topics
 
 _FLINK = {"jobmanager", "taskmanager"}
-_COMMAND_TIMEOUT_S = 240.0
+_COMMAND_TIMEOUT_S = 600.0
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def tasks(
@@ -41,7 +44,7 @@ def tasks(
     if "starrocks" in there:
         steps.append(command("tables", "migrate", "--yes"))
     if "dagster-code" in chosen:
-        steps.append(command("models", "dbt", "parse"))
+        steps.append(Step("models", lambda: _models(context, java), _NEEDS["models"]))
     if {*_FLINK, "kafka", "starrocks"} <= there:
         steps.append(Step("flink-client", jobs.warm_up, _NEEDS["flink-client"]))
         steps.append(Step("jobs", jobs.deploy, _NEEDS["jobs"]))
@@ -53,7 +56,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "state": ("databases",),
     "topics": ("kafka",),
     "tables": ("starrocks",),
-    "models": (),
+    "models": ("tables",),
     "flink-client": (),
     "jobs": ("flink-client", "jobmanager", "taskmanager", "topics", "tables"),
 }
@@ -83,6 +86,10 @@ def _state(context: Context) -> str:
     return f"revision {upgrade(state_dsn(context))}"
 
 
+def _models(context: Context, java: Java) -> str:
+    return models.prepare(context, lambda: _command(context, java, "models", ("dbt", "prepare")))
+
+
 def _command(context: Context, java: Java, name: str, arguments: Sequence[str]) -> str:
     """Run one of our commands; its output goes to a log, its last line is the text."""
     log = context.paths.logs / f"start-{name}.log"
@@ -107,4 +114,4 @@ def _command(context: Context, java: Java, name: str, arguments: Sequence[str]) 
             f"{name}: `emdata {' '.join(arguments)}` ended with {done.returncode}{last_lines(log)}"
         )
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1][:100] if lines else ""
+    return _COLORS.sub("", lines[-1])[:100] if lines else ""

@@ -25,10 +25,12 @@ def register(root: typer.Typer) -> None:
 
 def start(only: Only = "") -> None:
     """Start the platform; says so when it runs already."""
+    from emdata.telemetry import configure_logging
     from runtime.context import load
     from runtime.start import start as start_platform
     from runtime.status.report import print_services
 
+    configure_logging("start", "WARNING")
     started = start_platform(load(), only, typer.echo)
     print_services(started.context, started.services)
     if started.was_running:

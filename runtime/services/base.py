@@ -35,7 +35,7 @@ class Service:
     ports: Mapping[str, int] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    start_within: float = 60.0
+    start_within: float = 180.0
     stop_within: int = 10
     stop_signal: str = "TERM"
     url: str = ""

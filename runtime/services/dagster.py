@@ -32,7 +32,6 @@ def services(context: Context) -> list[Service]:
         needs=("models", "databases"),
         ports={"EMDATA_DAGSTER_CODE_PORT": settings.dagster_code_port},
         environment=environment,
-        start_within=120.0,
         stop_stage=4,
         stop_within=5,
     )
@@ -45,7 +44,6 @@ def services(context: Context) -> list[Service]:
         needs=("databases", "dagster-code"),
         ports={"EMDATA_DAGSTER_PORT": settings.dagster_port},
         environment=environment,
-        start_within=120.0,
         stop_stage=4,
         stop_within=5,
         url=f"http://{LOOPBACK}:{settings.dagster_port}",
@@ -58,7 +56,6 @@ def services(context: Context) -> list[Service]:
         probe=lambda: probe_daemon(context),
         needs=("databases", "dagster-code"),
         environment=environment,
-        start_within=120.0,
         stop_stage=4,
         stop_within=6,  # its own clean stop takes 12 s and has nothing to save
     )

@@ -269,6 +269,7 @@ def _java_command(
         "-XX:TieredStopAtLevel=1",
         "-Xss512k",
         "-Duser.timezone=UTC",
+        f"-Djava.io.tmpdir={context.paths.flink / 'tmp'}",
         "-XX:+IgnoreUnrecognizedVMOptions",
         *opens,
         "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",

@@ -93,6 +93,7 @@ def service(context: Context, java: Java) -> Service:
         "-Xss512k",
         "-Djava.awt.headless=true",
         "-Duser.timezone=UTC",
+        f"-Djava.io.tmpdir={paths.kafka / 'tmp'}",
         f"-Dkafka.logs.dir={paths.logs}",
         f"-Dlog4j2.configurationFile={paths.kafka / 'log4j2.properties'}",
     )
@@ -184,7 +185,7 @@ def _tool_script(name: str, start: str, servers: str) -> str:
 def _prepare(context: Context, java: Java) -> None:
     """Write the configuration and format the log directory once."""
     folder = context.paths.kafka
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tmp").mkdir(parents=True, exist_ok=True)
     (folder / "server.properties").write_text(server_properties(context), encoding="utf-8")
     (folder / "log4j2.properties").write_text(_LOG4J, encoding="utf-8")
     write_tools(context, java)
