@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> int:
     try:
         asyncio.run(run(parse_arguments(arguments)))
     except StartupError as error:
-        print(f"embedded_starrocks: {error}", file=sys.stderr)
+        sys.stderr.write(f"embedded_starrocks: {error}\n")
         return 2
     return 0
 

@@ -53,7 +53,7 @@ def create_app(store: Store, loads: Loads, sessions: Sessions, max_load_bytes: i
     authentication = Authentication(store)
     routes = LoadRoutes(store, loads, authentication.user, denied, max_load_bytes)
 
-    async def health(request: Request) -> Response:
+    async def health(_: Request) -> Response:
         return JSONResponse(
             {
                 "status": "OK",
@@ -64,13 +64,13 @@ def create_app(store: Store, loads: Loads, sessions: Sessions, max_load_bytes: i
             }
         )
 
-    async def bootstrap(request: Request) -> Response:
+    async def bootstrap(_: Request) -> Response:
         return JSONResponse({"status": "OK", "msg": "Success", "version": STARROCKS_VERSION})
 
-    async def metrics(request: Request) -> Response:
+    async def metrics(_: Request) -> Response:
         return PlainTextResponse(page.metrics_text(store, loads, sessions))
 
-    async def home(request: Request) -> Response:
+    async def home(_: Request) -> Response:
         return HTMLResponse(page.home_page(store, loads, sessions))
 
     return Starlette(

@@ -19,9 +19,7 @@ STOP_SECONDS = 3
 class HttpListener:
     """Serves the HTTP application on one address."""
 
-    def __init__(
-        self, store: Store, loads: Loads, sessions: Sessions, max_load_bytes: int
-    ) -> None:
+    def __init__(self, store: Store, loads: Loads, sessions: Sessions, max_load_bytes: int) -> None:
         self._app = create_app(store, loads, sessions, max_load_bytes)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None

@@ -22,7 +22,8 @@ def row_counts(store: Store) -> dict[tuple[str, str], int]:
     reader = store.engine.reader()
     try:
         rows = reader.execute(
-            "SELECT schema_name, table_name, estimated_size FROM duckdb_tables() WHERE NOT temporary"
+            "SELECT schema_name, table_name, estimated_size FROM duckdb_tables() "
+            "WHERE NOT temporary"
         ).fetchall()
     finally:
         reader.close()

@@ -12,16 +12,14 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from sqlglot import tokens as sqlglot_tokens
-
 from embedded_starrocks.errors import SqlError, syntax_error
 from embedded_starrocks.mysql import handshake
 from embedded_starrocks.mysql import resultset as rs
 from embedded_starrocks.mysql.packets import PacketStream, PayloadReader, lenenc_bytes
 from embedded_starrocks.mysql.resultset import ResultColumn, Row, column_definition, kind_of
 from embedded_starrocks.sql import dialect
+from embedded_starrocks.sql.dialect import Token, TokenType
 
-Token = sqlglot_tokens.Token
 EncodeRows = Callable[[list[ResultColumn], list[Row]], list[bytes]]
 MAX_STATEMENTS = 1024
 _UNSIGNED = 0x80
@@ -68,11 +66,7 @@ class Statements:
         found = dialect.tokenize(sql)
         if len(dialect.split(found)) != 1:
             raise syntax_error("a prepared statement is one statement")
-        holes = [
-            token.start
-            for token in found
-            if token.token_type == sqlglot_tokens.TokenType.PLACEHOLDER
-        ]
+        holes = [token.start for token in found if token.token_type == TokenType.PLACEHOLDER]
         statement = Statement(self._next, sql, holes)
         self._statements[statement.id] = statement
         self._next += 1
@@ -211,10 +205,10 @@ def _binary(value: Any, code: int, format_value: rs.Format) -> bytes:
     if code == rs.DATE:
         return b"\x04" + _date(value)
     if code == rs.DATETIME:
-        assert isinstance(value, datetime.datetime)
-        clock = bytes((value.hour, value.minute, value.second))
+        clock: bytes = bytes((value.hour, value.minute, value.second))
         if value.microsecond:
-            return b"\x0b" + _date(value) + clock + value.microsecond.to_bytes(4, "little")
+            micro: int = value.microsecond
+            return b"\x0b" + _date(value) + clock + micro.to_bytes(4, "little")
         return b"\x07" + _date(value) + clock
     return lenenc_bytes(format_value(value))
 

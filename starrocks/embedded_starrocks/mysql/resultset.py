@@ -91,26 +91,24 @@ def format_datetime(value: datetime.datetime) -> str:
 
 def format_nested(value: Any) -> str:
     """ARRAY, MAP and STRUCT as StarRocks prints them: JSON-like, without spaces."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "1" if value else "0"
     if isinstance(value, list | tuple):
         return "[" + ",".join(format_nested(item) for item in value) + "]"
     if isinstance(value, dict):
         pairs = (f"{_map_key(key)}:{format_nested(item)}" for key, item in value.items())
         return "{" + ",".join(pairs) + "}"
-    if isinstance(value, float):
-        return format_double(value)
-    if isinstance(value, datetime.datetime):
-        return f'"{format_datetime(value)}"'
-    if isinstance(value, datetime.date):
-        return f'"{value}"'
-    if isinstance(value, bytes):
-        return f'"{value.hex().upper()}"'
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
+    known = _NESTED.get(type(value))
+    return known(value) if known is not None else str(value)
+
+
+_NESTED: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "null",
+    bool: lambda value: "1" if value else "0",
+    float: format_double,
+    datetime.datetime: lambda value: f'"{format_datetime(value)}"',
+    datetime.date: lambda value: f'"{value}"',
+    bytes: lambda value: f'"{value.hex().upper()}"',
+    str: lambda value: json.dumps(value, ensure_ascii=False),
+}
 
 
 def _map_key(key: Any) -> str:

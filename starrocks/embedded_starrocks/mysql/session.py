@@ -26,6 +26,7 @@ from embedded_starrocks.mysql.resultset import (
     text_rows,
 )
 from embedded_starrocks.sql.context import Context, Session, Sessions
+from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.executor import Result, execute, statements
 from embedded_starrocks.storage.store import Store
 
@@ -124,6 +125,12 @@ class Connection:
             await self._answer(context, command, body)
         except SqlError as error:
             await self._stream.send(handshake.error_packet(error))
+        except (EOFError, ProtocolError):
+            raise
+        except Exception as error:  # a defect must not end the client's connection
+            log.exception("statement_failed", statement=session.statement[:500])
+            problem = f"internal error of embedded StarRocks: {type(error).__name__}: {error}"
+            await self._stream.send(handshake.error_packet(execution_error(problem)))
         finally:
             session.statement = ""
             session.started = datetime.datetime.now(datetime.UTC)
@@ -142,14 +149,18 @@ class Connection:
             await self._stream.send_raw(statement.prepare_answer(self._stream))
         elif command == _EXECUTE:
             await self._execute(context, body)
-        elif command == _LONG_DATA:
-            self._prepared.long_data(body)
-        elif command == _CLOSE:
-            self._prepared.close(body)
+        elif command in (_LONG_DATA, _CLOSE):
+            # These two have no answer.
+            (self._prepared.close if command == _CLOSE else self._prepared.long_data)(body)
         elif command == _RESET:
             self._prepared.reset(body)
             await self._ok()
-        elif command == _RESET_CONNECTION:
+        else:
+            await self._answer_rest(context, command, body)
+
+    async def _answer_rest(self, context: Context, command: int, body: bytes) -> None:
+        """Commands about the connection itself."""
+        if command == _RESET_CONNECTION:
             self._prepared = prepared.Statements()
             context.session.variables.clear()
             context.session.user_variables.clear()
@@ -171,7 +182,8 @@ class Connection:
         """COM_FIELD_LIST, which the mysql command line sends for completion."""
         name = _decoded(PayloadReader(body).until_zero()).replace("`", "``")
         result = await self._run(context, *statements(f"SELECT * FROM `{name}` LIMIT 0")[0])
-        assert isinstance(result, ResultSet)
+        if not isinstance(result, ResultSet):
+            raise execution_error("no columns")
         payloads = [column_definition(column) + b"\xfb" for column in result.columns]
         await self._stream.send(*payloads, handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
 
@@ -189,7 +201,7 @@ class Connection:
             result = await self._run(context, tokens, text)
             await self._send(result, status, text_rows)
 
-    async def _run(self, context: Context, tokens: list[prepared.Token], text: str) -> Result:
+    async def _run(self, context: Context, tokens: list[Token], text: str) -> Result:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, execute, context, tokens, text)
 
@@ -213,9 +225,7 @@ class Connection:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                rows = await loop.run_in_executor(
-                    self._threads, _encoded, chunks, result, encode
-                )
+                rows = await loop.run_in_executor(self._threads, _encoded, chunks, result, encode)
                 if rows is None:
                     break
                 await self._stream.send_raw(framed + self._stream.frame_all(rows))

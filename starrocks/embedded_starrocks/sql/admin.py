@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sqlglot import exp, tokens
+from sqlglot import exp
 
 from embedded_starrocks.errors import (
     SqlError,
@@ -17,6 +17,7 @@ from embedded_starrocks.mysql.auth import stored_hash
 from embedded_starrocks.mysql.resultset import Done, ResultSet, table_of
 from embedded_starrocks.sql import dialect
 from embedded_starrocks.sql.context import Context, Value
+from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.query import run_plan
 from embedded_starrocks.sql.rewrite import Rewriter
 from embedded_starrocks.sql.show import like_pattern
@@ -28,7 +29,7 @@ _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "DROP", "ALTER")
 _DATABASE_PRIVILEGES = ("CREATE TABLE", "CREATE VIEW", "CREATE MATERIALIZED VIEW")
 
 
-def set_statement(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def set_statement(context: Context, found: list[Token], sql: str) -> Done:
     """SET of session and user variables; SET NAMES; SET PASSWORD is refused."""
     words = Words(found, sql)
     words.expect("SET")
@@ -50,7 +51,7 @@ def set_statement(context: Context, found: list[tokens.Token], sql: str) -> Done
     return Done()
 
 
-def _set_item(context: Context, item: exp.Expression) -> None:
+def _set_item(context: Context, item: exp.Expr) -> None:
     assignment = item.this
     kind = str(item.args.get("kind") or "").upper()
     if not isinstance(assignment, exp.EQ | exp.PropertyEQ):
@@ -68,7 +69,7 @@ def _set_item(context: Context, item: exp.Expression) -> None:
         context.session.variables[name] = value
 
 
-def _value(context: Context, node: exp.Expression) -> Value:
+def _value(context: Context, node: exp.Expr) -> Value:
     """The value of a SET: a word, a literal or an expression."""
     if isinstance(node, exp.Column) and not node.table:
         return None if node.name.upper() == "DEFAULT" else node.name
@@ -87,7 +88,7 @@ def _value(context: Context, node: exp.Expression) -> Value:
     return None
 
 
-def use(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def use(context: Context, found: list[Token], sql: str) -> Done:
     words = Words(found, sql)
     words.expect("USE")
     table = words.table()
@@ -96,7 +97,7 @@ def use(context: Context, found: list[tokens.Token], sql: str) -> Done:
     return Done()
 
 
-def kill(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def kill(context: Context, found: list[Token], sql: str) -> Done:
     """KILL [CONNECTION | QUERY] id, of one's own sessions or, as root, of any."""
     words = Words(found, sql)
     words.expect("KILL")
@@ -114,24 +115,24 @@ def kill(context: Context, found: list[tokens.Token], sql: str) -> Done:
     return Done()
 
 
-def begin(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def begin(_context: Context, _found: list[Token], _sql: str) -> Done:
     raise unsupported(
         "BEGIN: each statement commits by itself; several loads commit together through the "
         "transaction API on HTTP"
     )
 
 
-def end_transaction(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def end_transaction(_context: Context, _found: list[Token], _sql: str) -> Done:
     """COMMIT and ROLLBACK outside of a transaction do nothing, as in StarRocks."""
     return Done()
 
 
-def accepted(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def accepted(_context: Context, _found: list[Token], _sql: str) -> Done:
     """Statements about statistics, which DuckDB keeps by itself."""
     return Done()
 
 
-def admin(context: Context, found: list[tokens.Token], sql: str) -> ResultSet:
+def admin(_context: Context, found: list[Token], sql: str) -> ResultSet:
     """ADMIN SHOW FRONTEND CONFIG [LIKE ...]; nothing else of ADMIN."""
     words = Words(found, sql)
     words.expect("ADMIN")
@@ -164,7 +165,7 @@ def _password(words: Words) -> str | None:
     raise unsupported("IDENTIFIED WITH; use IDENTIFIED BY 'password'")
 
 
-def create_user(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def create_user(context: Context, found: list[Token], sql: str) -> Done:
     context.require_admin("create users")
     words = Words(found, sql)
     words.expect("CREATE", "USER")
@@ -179,11 +180,13 @@ def create_user(context: Context, found: list[tokens.Token], sql: str) -> Done:
             if if_not_exists:
                 return Done()
             raise SqlError(1396, "HY000", f"Operation CREATE USER failed for '{name}'@'%'")
-        connection.execute(f"INSERT INTO {SCHEMA}.users VALUES (?, ?)", [name, stored_hash(password)])
+        connection.execute(
+            f"INSERT INTO {SCHEMA}.users VALUES (?, ?)", [name, stored_hash(password)]
+        )
     return Done()
 
 
-def alter_user(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def alter_user(context: Context, found: list[Token], sql: str) -> Done:
     words = Words(found, sql)
     words.expect("ALTER", "USER")
     name = _user(words)
@@ -205,7 +208,7 @@ def alter_user(context: Context, found: list[tokens.Token], sql: str) -> Done:
     return Done()
 
 
-def drop_user(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def drop_user(context: Context, found: list[Token], sql: str) -> Done:
     context.require_admin("drop users")
     words = Words(found, sql)
     words.expect("DROP", "USER")
@@ -224,12 +227,12 @@ def drop_user(context: Context, found: list[tokens.Token], sql: str) -> Done:
     return Done()
 
 
-def grant(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def grant(context: Context, found: list[Token], sql: str) -> Done:
     """GRANT privileges ON ... TO [USER] name."""
     return _change_grants(context, Words(found, sql), "GRANT")
 
 
-def revoke(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def revoke(context: Context, found: list[Token], sql: str) -> Done:
     return _change_grants(context, Words(found, sql), "REVOKE")
 
 

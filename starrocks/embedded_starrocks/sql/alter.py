@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
-from sqlglot import exp, tokens
+from sqlglot import exp
 
 from embedded_starrocks.errors import (
     duplicate_column,
@@ -21,6 +21,7 @@ from embedded_starrocks.errors import (
 from embedded_starrocks.mysql.resultset import Done
 from embedded_starrocks.sql import ddl, dialect, dml
 from embedded_starrocks.sql.context import Context
+from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.rewrite import Rewriter, find_relation
 from embedded_starrocks.sql.tabledef import check_name, column_from
 from embedded_starrocks.sql.values import converted, default_value
@@ -32,7 +33,7 @@ _MODIFY_COMMENT = re.compile(r"\bMODIFY\s+COMMENT\b", re.IGNORECASE)
 _ADD_LIST = re.compile(r"\bADD\s+COLUMN\s*\(", re.IGNORECASE)
 
 
-def alter(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def alter(context: Context, found: list[Token], sql: str) -> Done:
     text = _MODIFY_COMMENT.sub("COMMENT =", dialect.text_of(found, sql))
     if _ADD_LIST.search(text):
         raise unsupported("ADD COLUMN (...); write ADD COLUMN a ..., ADD COLUMN b ...")
@@ -224,7 +225,7 @@ def _swap(
     metadata.update_relation(connection, other, name=relation.name)
 
 
-_ACTIONS: dict[type[exp.Expression], Callable[[duckdb.DuckDBPyConnection, Relation, Any], None]] = {
+_ACTIONS: dict[type[exp.Expr], Callable[[duckdb.DuckDBPyConnection, Relation, Any], None]] = {
     exp.ColumnDef: _add_column,
     exp.Drop: _drop_column,
     exp.RenameColumn: _rename_column,
@@ -265,7 +266,7 @@ def _alter_materialized_view(context: Context, words: Words) -> Done:
     return Done()
 
 
-def refresh(context: Context, found: list[tokens.Token], sql: str) -> Done:
+def refresh(context: Context, found: list[Token], sql: str) -> Done:
     """REFRESH MATERIALIZED VIEW name [FORCE] [WITH SYNC MODE]: recomputed at once, in one step."""
     words = Words(found, sql)
     words.expect("REFRESH")

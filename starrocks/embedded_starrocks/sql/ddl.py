@@ -76,13 +76,14 @@ def _create_table(context: Context, tree: exp.Create) -> Done:
     context.require("CREATE TABLE", db, "*")
     like = tree.find(exp.LikeProperty)
     plan: Plan | None = None
+    selected: tuple[Column, ...] = ()
     if like is not None:
         source = find_relation(context.scope(), like.this)
         context.require_reads([source])
         relation = dataclasses.replace(source, db=db, name=name, id=0)
     elif tree.expression is not None:
-        plan, columns = _select_columns(context, tree)
-        relation = relation_from(tree, db, name, columns)
+        plan, selected = _select_columns(context, tree)
+        relation = relation_from(tree, db, name, _keys_first(tree, selected))
     else:
         relation = relation_from(tree, db, name, columns_of(tree))
     with context.store.change() as connection:
@@ -94,7 +95,14 @@ def _create_table(context: Context, tree: exp.Create) -> Done:
         tables.create_table(connection, relation)
         if plan is None:
             return Done()
-        return Done(dml.insert_rows(connection, relation, relation.columns, plan))
+        return Done(dml.insert_rows(connection, relation, selected, plan))
+
+
+def _keys_first(tree: exp.Create, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns of a CREATE TABLE AS with those of its key in front, where they must stand."""
+    keys = [key.lower() for key in clauses_of(tree).keys]
+    first = [column for key in keys for column in columns if column.name.lower() == key]
+    return (*first, *(column for column in columns if column.name.lower() not in keys))
 
 
 def _select_columns(context: Context, tree: exp.Create) -> tuple[Plan, tuple[Column, ...]]:
@@ -186,7 +194,7 @@ def _commented(tree: exp.Create, columns: tuple[Column, ...]) -> tuple[Column, .
     )
 
 
-def _definition(context: Context, query: exp.Expression) -> str:
+def _definition(context: Context, query: exp.Expr) -> str:
     """The canonical text of a view: every table with its database."""
     copy = query.copy()
     for table in copy.find_all(exp.Table):
@@ -206,7 +214,9 @@ def _create_materialized_view(context: Context, tree: exp.Create) -> Done:
     plan, columns = _select_columns(context, tree)
     clauses = clauses_of(tree)
     if "EVERY" in clauses.refresh.upper():
-        raise unsupported("REFRESH ... EVERY; use REFRESH MANUAL or ASYNC and refresh it by command")
+        raise unsupported(
+            "REFRESH ... EVERY; use REFRESH MANUAL or ASYNC and refresh it by command"
+        )
     relation = dataclasses.replace(
         relation_from(tree, db, name, columns),
         kind="MATERIALIZED VIEW",

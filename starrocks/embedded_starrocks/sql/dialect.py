@@ -7,11 +7,15 @@ stays a plain call with its StarRocks name, and `functions.py` says what it mean
 
 from __future__ import annotations
 
-from sqlglot import exp, tokens
+from typing import Any, ClassVar
+
+from sqlglot import exp
 from sqlglot.dialects.starrocks import StarRocks
 from sqlglot.errors import ParseError, TokenError
+from sqlglot.parsers.starrocks import StarRocksParser
+from sqlglot.tokenizer_core import Token, TokenType
 
-from embedded_starrocks.errors import SqlError, syntax_error
+from embedded_starrocks.errors import syntax_error
 
 # Functions with a syntax of their own, or whose node the generator gets right.
 _KEPT = ("COALESCE", "COUNT", "EXTRACT", "STRUCT", "MAP", "ARRAY", "UNNEST", "TABLE")
@@ -33,17 +37,15 @@ class EmbeddedDialect(StarRocks):
 
     class Tokenizer(StarRocks.Tokenizer):
         # No statement is swallowed whole; `executor.py` reads the special ones word by word.
-        COMMANDS = set()
+        COMMANDS: ClassVar[set[TokenType]] = set()
 
-    class Parser(StarRocks.Parser):
-        FUNCTIONS = {
-            name: builder
-            for name, builder in StarRocks.Parser.FUNCTIONS.items()
-            if name in _KEPT
+    class Parser(StarRocksParser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {
+            name: builder for name, builder in StarRocksParser.FUNCTIONS.items() if name in _KEPT
         }
-        FUNCTION_PARSERS = {
+        FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
             name: parser
-            for name, parser in StarRocks.Parser.FUNCTION_PARSERS.items()
+            for name, parser in StarRocksParser.FUNCTION_PARSERS.items()
             if name in _KEPT_PARSERS
         }
 
@@ -51,14 +53,14 @@ class EmbeddedDialect(StarRocks):
 _DIALECT = EmbeddedDialect()
 
 
-def tokenize(sql: str) -> list[tokens.Token]:
+def tokenize(sql: str) -> list[Token]:
     try:
         return _DIALECT.tokenize(sql)
     except TokenError as error:
         raise syntax_error(_first_line(error)) from None
 
 
-def parse_tokens(found: list[tokens.Token], sql: str) -> exp.Expression:
+def parse_tokens(found: list[Token], sql: str) -> exp.Expr:
     """One statement. Raises SqlError 1064 for what is not StarRocks' grammar."""
     try:
         trees = _DIALECT.parser().parse(found, sql)
@@ -68,26 +70,26 @@ def parse_tokens(found: list[tokens.Token], sql: str) -> exp.Expression:
         raise syntax_error("the statement is nested too deeply") from None
     if len(trees) != 1 or trees[0] is None:
         raise syntax_error("expected one statement")
-    tree: exp.Expression = trees[0]
+    tree: exp.Expr = trees[0]
     return tree
 
 
-def parse(sql: str) -> exp.Expression:
+def parse(sql: str) -> exp.Expr:
     return parse_tokens(tokenize(sql), sql)
 
 
-def split(found: list[tokens.Token]) -> list[list[tokens.Token]]:
+def split(found: list[Token]) -> list[list[Token]]:
     """Tokens of each statement; empty statements are dropped."""
-    statements: list[list[tokens.Token]] = [[]]
+    statements: list[list[Token]] = [[]]
     for token in found:
-        if token.token_type == tokens.TokenType.SEMICOLON:
+        if token.token_type == TokenType.SEMICOLON:
             statements.append([])
         else:
             statements[-1].append(token)
     return [statement for statement in statements if statement]
 
 
-def text_of(found: list[tokens.Token], sql: str) -> str:
+def text_of(found: list[Token], sql: str) -> str:
     """The source text that the tokens were cut from."""
     return sql[found[0].start : found[-1].end + 1]
 
@@ -103,4 +105,13 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else "unreadable statement"
 
 
-__all__ = ["EmbeddedDialect", "SqlError", "parse", "parse_tokens", "split", "text_of", "tokenize"]
+__all__ = [
+    "EmbeddedDialect",
+    "Token",
+    "TokenType",
+    "parse",
+    "parse_tokens",
+    "split",
+    "text_of",
+    "tokenize",
+]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 from sqlglot import exp
 
 from embedded_starrocks.errors import semantic_error, unknown_column, unsupported
 from embedded_starrocks.mysql.resultset import Done
+from embedded_starrocks.sql import dialect
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.rewrite import Plan, Rewriter, find_relation
 from embedded_starrocks.sql.values import checked, default_value
 from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
 from embedded_starrocks.storage.tables import ROW_NUMBER, STAGE, apply_stage, drop_stage
+
+_DYNAMIC = re.compile(r"dynamic_overwrite\s*=\s*'?(\w+)", re.IGNORECASE)
 
 
 def insert(context: Context, tree: exp.Insert) -> Done:
@@ -35,7 +40,10 @@ def insert(context: Context, tree: exp.Insert) -> Done:
         if tree.args.get("overwrite"):
             # Rows may come from the table itself: stage them before it is emptied.
             _fill_stage(connection, relation, columns, plan)
-            connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
+            if _is_dynamic(context, tree):
+                _empty_partitions(context, connection, relation)
+            else:
+                connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
             affected = apply_stage(connection, relation)
             drop_stage(connection)
             return Done(affected)
@@ -54,7 +62,7 @@ def _target_columns(tree: exp.Insert, relation: Relation) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def _with_defaults(source: exp.Expression, columns: tuple[Column, ...]) -> exp.Expression:
+def _with_defaults(source: exp.Expr, columns: tuple[Column, ...]) -> exp.Expr:
     """VALUES as a query, with DEFAULT replaced."""
     if isinstance(source, exp.Subquery):
         source = source.this
@@ -80,7 +88,7 @@ def _with_defaults(source: exp.Expression, columns: tuple[Column, ...]) -> exp.E
     return exp.select("*").from_(rows)
 
 
-def _default_expression(column: Column) -> exp.Expression:
+def _default_expression(column: Column) -> exp.Expr:
     if column.default is None:
         return exp.Null()
     if column.default.upper() == "CURRENT_TIMESTAMP":
@@ -132,20 +140,48 @@ def _fill_stage(
     )
 
 
+def _is_dynamic(context: Context, tree: exp.Insert) -> bool:
+    """Whether only the partitions that get rows are overwritten."""
+    setting = str(context.variable("dynamic_overwrite")).lower()
+    hint = _DYNAMIC.search(tree.args["hint"].sql("starrocks")) if tree.args.get("hint") else None
+    if hint is not None:
+        setting = hint.group(1).lower()
+    return setting in ("true", "1", "on")
+
+
+def _empty_partitions(
+    context: Context, connection: duckdb.DuckDBPyConnection, relation: Relation
+) -> None:
+    """Delete the rows of every partition that the stage has rows for."""
+    if not relation.partition_by or relation.partition_by.startswith(("RANGE", "LIST")):
+        raise unsupported(f"dynamic overwrite of {relation.name}: it has no expression partitions")
+    tree = dialect.parse(f"SELECT {relation.partition_by}")
+    parts = [Rewriter(context.scope()).expression(part) for part in tree.expressions]
+    part = "struct_pack(" + ", ".join(f"p{i} := {each}" for i, each in enumerate(parts)) + ")"
+    target = qualified(relation.db, relation.name)
+    connection.execute(
+        f"DELETE FROM {target} WHERE rowid IN (SELECT t.r FROM "
+        f"(SELECT rowid AS r, {part} AS p FROM {target}) AS t SEMI JOIN "
+        f"(SELECT DISTINCT {part} AS p FROM {STAGE}) AS s ON t.p IS NOT DISTINCT FROM s.p)"
+    )
+
+
 def delete(context: Context, tree: exp.Delete) -> Done:
-    if tree.args.get("using") or tree.args.get("tables"):
-        raise unsupported("DELETE ... USING; use DELETE ... WHERE key IN (SELECT ...)")
+    if tree.args.get("tables"):
+        raise unsupported("DELETE of several tables")
     relation = _changed_table(context, tree, "DELETE")
     where = tree.args.get("where")
     if where is None and relation.key_model == "PRIMARY":
         raise semantic_error("Delete must specify where clause to prevent full table delete")
     rewriter = Rewriter(context.scope())
+    using = [rewriter.expression(table) for table in tree.args.get("using") or []]
+    source = f" USING {', '.join(using)}" if using else ""
     condition = f" WHERE {rewriter.expression(where.this)}" if where is not None else ""
     context.require_reads(rewriter.plan.reads)
     target = qualified(relation.db, relation.name)
     alias = quoted(tree.this.alias_or_name)
     with context.store.write() as connection:
-        row = connection.execute(f"DELETE FROM {target} AS {alias}{condition}").fetchone()
+        row = connection.execute(f"DELETE FROM {target} AS {alias}{source}{condition}").fetchone()
     return Done(int(row[0]) if row else 0)
 
 
@@ -173,10 +209,10 @@ def update(context: Context, tree: exp.Update) -> Done:
     return Done(int(row[0]) if row else 0)
 
 
-def _joined(tree: exp.Update) -> tuple[list[exp.Expression], list[exp.Expression]]:
+def _joined(tree: exp.Update) -> tuple[list[exp.Expr], list[exp.Expr]]:
     """The other tables of UPDATE a, b SET ... or UPDATE a SET ... FROM b, and all conditions."""
-    tables: list[exp.Expression] = []
-    conditions: list[exp.Expression] = []
+    tables: list[exp.Expr] = []
+    conditions: list[exp.Expr] = []
     where = tree.args.get("where")
     if where is not None:
         conditions.append(where.this)
@@ -192,7 +228,7 @@ def _joined(tree: exp.Update) -> tuple[list[exp.Expression], list[exp.Expression
     return tables, conditions
 
 
-def _assignment(rewriter: Rewriter, relation: Relation, part: exp.Expression) -> str:
+def _assignment(rewriter: Rewriter, relation: Relation, part: exp.Expr) -> str:
     column = relation.column(part.this.name)
     if column is None:
         raise unknown_column(part.this.name, relation.name)
@@ -205,7 +241,7 @@ def _assignment(rewriter: Rewriter, relation: Relation, part: exp.Expression) ->
     return f"{quoted(column.name)} = {checked(f'({value})', 'ANY', column)}"
 
 
-def _changed_table(context: Context, tree: exp.Expression, privilege: str) -> Relation:
+def _changed_table(context: Context, tree: exp.Expr, privilege: str) -> Relation:
     if not isinstance(tree.this, exp.Table):
         raise unsupported(f"{privilege} of several tables")
     relation = find_relation(context.scope(), tree.this)

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
-from sqlglot import exp, tokens
+from sqlglot import exp
 
-from embedded_starrocks.errors import SqlError, syntax_error, unsupported
+from embedded_starrocks.errors import unsupported
 from embedded_starrocks.mysql.resultset import Done, ResultSet
-from embedded_starrocks.sql import admin, alter, ddl, dialect, dml, show
+from embedded_starrocks.sql import admin, alter, ddl, dialect, dml, show, tasks
 from embedded_starrocks.sql.context import Context
+from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.query import run_query
 from embedded_starrocks.sql.translate import translated
 
 Result = ResultSet | Done
-TextHandler = Callable[[Context, list[tokens.Token], str], Result]
+TextHandler = Callable[[Context, list[Token], str], Result]
 
 # By first word: statements that are read token by token.
 _BY_WORD: dict[str, TextHandler] = {
@@ -41,15 +42,24 @@ _BY_TWO_WORDS: dict[tuple[str, str], TextHandler] = {
     ("CREATE", "USER"): admin.create_user,
     ("DROP", "USER"): admin.drop_user,
     ("ALTER", "USER"): admin.alter_user,
+    ("DROP", "TASK"): tasks.drop_task,
+}
+_WRITERS: dict[type[exp.Expr], Callable[[Context, Any], Result]] = {
+    exp.Insert: dml.insert,
+    exp.Delete: dml.delete,
+    exp.Update: dml.update,
+    exp.Create: ddl.create,
+    exp.Drop: ddl.drop,
+    exp.TruncateTable: ddl.truncate,
 }
 
 
-def statements(sql: str) -> list[tuple[list[tokens.Token], str]]:
+def statements(sql: str) -> list[tuple[list[Token], str]]:
     """The statements of one text, each with its tokens."""
     return [(found, sql) for found in dialect.split(dialect.tokenize(sql))]
 
 
-def execute(context: Context, found: list[tokens.Token], sql: str) -> Result:
+def execute(context: Context, found: list[Token], sql: str) -> Result:
     """Run one statement. Raises SqlError for everything that goes wrong."""
     try:
         return _dispatch(context, found, sql)
@@ -57,31 +67,22 @@ def execute(context: Context, found: list[tokens.Token], sql: str) -> Result:
         raise translated(error) from None
 
 
-def _dispatch(context: Context, found: list[tokens.Token], sql: str) -> Result:
+def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
     words = [token.text.upper() for token in found[:2]] + ["", ""]
     handler = _BY_TWO_WORDS.get((words[0], words[1])) or _BY_WORD.get(words[0])
     if handler is not None:
         return handler(context, found, sql)
+    if words[0] == "SUBMIT":
+        return tasks.submit(context, found, sql, _dispatch)
     if words[0] == "ALTER":
         return alter.alter(context, found, sql)
     tree = dialect.parse_tokens(found, sql)
     if isinstance(tree, exp.Query):
         return run_query(context, tree)
-    if isinstance(tree, exp.Insert):
-        return _writing(context, dml.insert, tree)
-    if isinstance(tree, exp.Delete):
-        return _writing(context, dml.delete, tree)
-    if isinstance(tree, exp.Update):
-        return _writing(context, dml.update, tree)
-    if isinstance(tree, exp.Create):
-        return _writing(context, ddl.create, tree)
-    if isinstance(tree, exp.Drop):
-        return _writing(context, ddl.drop, tree)
-    if isinstance(tree, exp.TruncateTable):
-        return _writing(context, ddl.truncate, tree)
-    if isinstance(tree, exp.Command):
+    writer = _WRITERS.get(type(tree))
+    if writer is None:
         raise unsupported(dialect.text_of(found, sql)[:120])
-    raise syntax_error(f"no StarRocks statement: {dialect.text_of(found, sql)[:120]}")
+    return _writing(context, writer, tree)
 
 
 def _writing(context: Context, handler: Callable[[Context, Any], Result], tree: Any) -> Result:
@@ -90,6 +91,3 @@ def _writing(context: Context, handler: Callable[[Context, Any], Result], tree: 
         return handler(context, tree)
     finally:
         context.session.writing = False
-
-
-__all__ = ["Result", "SqlError", "execute", "statements"]

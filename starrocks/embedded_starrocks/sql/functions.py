@@ -16,21 +16,58 @@ from embedded_starrocks.sql.macros import SCHEMA, all_macros
 # Same meaning in DuckDB, by the same or another name: scalar functions.
 SCALARS = {
     name: name
-    for name in (
-        "abs acos asin atan atan2 ascii bit_length cbrt coalesce concat concat_ws cos cosh cot "
-        "degrees exp greatest least lower ltrim md5 nullif pi pow power radians repeat "
-        "replace reverse rtrim sign sin sinh tan tanh trim upper uuid "
-        "array_length array_concat cardinality map_keys map_values"
-    ).split()
+    for name in [
+        "abs",
+        "acos",
+        "asin",
+        "atan",
+        "atan2",
+        "ascii",
+        "bit_length",
+        "cbrt",
+        "coalesce",
+        "concat",
+        "concat_ws",
+        "cos",
+        "cosh",
+        "cot",
+        "degrees",
+        "exp",
+        "greatest",
+        "least",
+        "lower",
+        "ltrim",
+        "md5",
+        "nullif",
+        "pi",
+        "pow",
+        "power",
+        "radians",
+        "repeat",
+        "replace",
+        "reverse",
+        "rtrim",
+        "sign",
+        "sin",
+        "sinh",
+        "tan",
+        "tanh",
+        "trim",
+        "upper",
+        "uuid",
+        "array_length",
+        "array_concat",
+        "cardinality",
+        "map_keys",
+        "map_values",
+    ]
 } | {
     "fmod": "fmod",
-    "sha2": "sha256",
     "trim": "trim",
     "lcase": "lower",
     "ucase": "upper",
     "nvl": "coalesce",
     "ifnull": "coalesce",
-    "dlog1": "ln",
     "array_length": "len",
     "map_size": "cardinality",
     "array_concat": "list_concat",
@@ -41,14 +78,9 @@ SCALARS = {
     "unhex": "unhex",
     "chr": "chr",
     "char": "chr",
-    "strcmp": "strcmp",
     "url_encode": "url_encode",
     "url_decode": "url_decode",
-    "from_base64": "from_base64",
-    "bit_shift_left": "<<",
 }
-for _unsure in ("strcmp", "sha2", "bit_shift_left", "dlog1", "from_base64"):
-    SCALARS.pop(_unsure)
 
 AGGREGATES = {
     "sum": "sum",
@@ -75,24 +107,26 @@ AGGREGATES = {
     "covar_samp": "covar_samp",
     "approx_count_distinct": "approx_count_distinct",
     "ndv": "approx_count_distinct",
-    "bool_or": "bool_or",
-    "boolor_agg": "bool_or",
-    "boolean_or": "bool_or",
     "percentile_cont": "quantile_cont",
     "percentile_disc": "quantile_disc",
     "percentile_approx": "quantile_cont",
-    "array_unique_agg": "list_distinct",
-    "map_agg": "map_agg",
     "count_if": "count_if",
 }
-for _absent in ("bool_or", "boolor_agg", "boolean_or", "array_unique_agg", "map_agg"):
-    AGGREGATES.pop(_absent)
 
 WINDOWS = {
     name: name
-    for name in (
-        "row_number rank dense_rank percent_rank cume_dist ntile lag lead first_value last_value"
-    ).split()
+    for name in [
+        "row_number",
+        "rank",
+        "dense_rank",
+        "percent_rank",
+        "cume_dist",
+        "ntile",
+        "lag",
+        "lead",
+        "first_value",
+        "last_value",
+    ]
 }
 
 # Macros under the same name; the others in `macros.py` are helpers.
@@ -127,7 +161,7 @@ _HELPERS = {
     "json_array_items",
 }
 
-Builder = Callable[[str, list[exp.Expression]], exp.Expression]
+Builder = Callable[[str, list[exp.Expr]], exp.Expr]
 
 
 def _known_macros() -> dict[str, str]:
@@ -138,7 +172,7 @@ def _known_macros() -> dict[str, str]:
 MACROS = _known_macros()
 
 
-def macro(name: str, *arguments: exp.Expression) -> exp.Expression:
+def macro(name: str, *arguments: exp.Expr) -> exp.Expr:
     """A call of one of our macros."""
     return exp.Dot(
         this=exp.to_identifier(SCHEMA, quoted=True),
@@ -146,48 +180,59 @@ def macro(name: str, *arguments: exp.Expression) -> exp.Expression:
     )
 
 
-def call(name: str, *arguments: exp.Expression) -> exp.Expression:
+def call(name: str, *arguments: exp.Expr) -> exp.Expr:
     """A call of one of DuckDB's functions."""
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def text(value: str) -> exp.Expression:
+def text(value: str) -> exp.Expr:
     return exp.Literal.string(value)
 
 
 _TRUNC_UNITS = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
-_UNITS = ("microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month")
-_UNITS += ("quarter", "year")
+_BUCKETS = {
+    "day": "1 day",
+    "week": "7 days",
+    "month": "1 month",
+    "quarter": "3 months",
+    "year": "12 months",
+}
+_UNITS = ("microsecond", "millisecond", *_TRUNC_UNITS)
 
 
-def _literal(name: str, argument: exp.Expression, what: str) -> str:
+def _literal(name: str, argument: exp.Expr, what: str) -> str:
     if isinstance(argument, exp.Literal) and argument.is_string:
         return str(argument.this)
     raise unsupported(f"{name} with {what} that is no literal")
 
 
-def _count(name: str, arguments: list[exp.Expression], low: int, high: int) -> None:
+def _count(name: str, arguments: list[exp.Expr], low: int, high: int) -> None:
     if not low <= len(arguments) <= high:
         raise semantic_error(
             f"No matching function with signature: {name} with {len(arguments)} arguments"
         )
 
 
-def _unit(name: str, argument: exp.Expression, allowed: tuple[str, ...]) -> str:
+def _unit(name: str, argument: exp.Expr, allowed: tuple[str, ...]) -> str:
     unit = argument.name.lower().removesuffix("s")
     if unit not in allowed:
         raise semantic_error(f"{name} does not take the unit '{argument.name}'")
     return unit
 
 
-def _date_trunc(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _date_trunc(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     _count(name, arguments, 2, 2)
     unit = _unit(name, arguments[0], _TRUNC_UNITS)
-    # StarRocks keeps the type of its argument: DATE stays DATE, DATETIME stays DATETIME.
-    return call("date_trunc", text(unit), arguments[1])
+    moment = arguments[1]
+    if isinstance(moment, exp.Literal):
+        moment = macro("to_datetime", moment)
+    if unit in _BUCKETS:
+        # StarRocks keeps the type of its argument; time_bucket does, DuckDB's date_trunc does not.
+        return call("time_bucket", exp.Interval(this=text(_BUCKETS[unit])), moment)
+    return call("date_trunc", text(unit), moment)
 
 
-def _timestampdiff(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _timestampdiff(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """TIMESTAMPDIFF(unit, from, to): full units from the first to the second."""
     _count(name, arguments, 3, 3)
     unit = _unit(name, arguments[0], _UNITS)
@@ -195,7 +240,7 @@ def _timestampdiff(name: str, arguments: list[exp.Expression]) -> exp.Expression
     return call("date_sub", text(unit), start, end)
 
 
-def _date_diff(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _date_diff(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """DATE_DIFF(unit, a, b): full units in a - b; two arguments are DATEDIFF."""
     _count(name, arguments, 2, 3)
     if len(arguments) == 2:
@@ -205,20 +250,20 @@ def _date_diff(name: str, arguments: list[exp.Expression]) -> exp.Expression:
     return call("date_sub", text(unit), start, end)
 
 
-def _timestampadd(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _timestampadd(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     _count(name, arguments, 3, 3)
     unit = _unit(name, arguments[0], _UNITS)
     return macro(f"{unit}s_add", arguments[2], arguments[1])
 
 
-def _date_add(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _date_add(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """DATE_ADD(t, INTERVAL n unit) or DATE_ADD(t, days)."""
     _count(name, arguments, 2, 2)
     verb = "sub" if name in ("date_sub", "subdate") else "add"
     return shifted(arguments[0], arguments[1], verb)
 
 
-def shifted(moment: exp.Expression, by: exp.Expression, verb: str) -> exp.Expression:
+def shifted(moment: exp.Expr, by: exp.Expr, verb: str) -> exp.Expr:
     """A moment plus ("add") or minus ("sub") an INTERVAL, or a number of days."""
     if not isinstance(by, exp.Interval):
         return macro(f"days_{verb}", moment, by)
@@ -285,13 +330,13 @@ def strftime_format(name: str, pattern: str) -> str:
     return "".join(parts)
 
 
-def _date_format(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _date_format(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     _count(name, arguments, 2, 2)
     pattern = strftime_format(name, _literal(name, arguments[1], "a format"))
     return call("strftime", macro("to_datetime", arguments[0]), text(pattern))
 
 
-def _str_to_date(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _str_to_date(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """DATETIME when the format has a time, else DATE; NULL for text of another form."""
     _count(name, arguments, 2, 2)
     written = _literal(name, arguments[1], "a format")
@@ -301,7 +346,7 @@ def _str_to_date(name: str, arguments: list[exp.Expression]) -> exp.Expression:
     return parsed
 
 
-def _from_unixtime(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _from_unixtime(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """FROM_UNIXTIME(seconds[, format]): text, in the session's zone (UTC here)."""
     _count(name, arguments, 1, 2)
     pattern = "%Y-%m-%d %H:%M:%S"
@@ -310,24 +355,24 @@ def _from_unixtime(name: str, arguments: list[exp.Expression]) -> exp.Expression
     return call("strftime", macro("seconds_to_datetime", arguments[0]), text(pattern))
 
 
-def _if(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _if(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     _count(name, arguments, 3, 3)
     condition, then, otherwise = arguments
     return exp.Case(ifs=[exp.If(this=condition, true=then)], default=otherwise)
 
 
-def _round(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _round(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     _count(name, arguments, 1, 2)
     return macro("round", *arguments)
 
 
-def _percentile_approx(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _percentile_approx(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """PERCENTILE_APPROX(x, p[, compression]); answered exactly, which is within its bounds."""
     _count(name, arguments, 2, 3)
     return call("quantile_cont", exp.cast(arguments[0], "DOUBLE"), arguments[1])
 
 
-def _array_map(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _array_map(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     _count(name, arguments, 2, 2)
     first, second = arguments
     function, array = (first, second) if isinstance(first, exp.Lambda) else (second, first)
@@ -337,31 +382,22 @@ def _array_map(name: str, arguments: list[exp.Expression]) -> exp.Expression:
     return call(verb, array, function)
 
 
-def _struct(name: str, arguments: list[exp.Expression]) -> exp.Expression:
-    raise unsupported(f"function {name}")
-
-
-def _bool_or(name: str, arguments: list[exp.Expression]) -> exp.Expression:
-    _count(name, arguments, 1, 1)
-    return call("bool_or", exp.cast(arguments[0], "BOOLEAN"))
-
-
-def _log(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _log(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     _count(name, arguments, 1, 2)
     return macro("ln" if len(arguments) == 1 else "log", *arguments)
 
 
-def _concat(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _concat(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """CONCAT is NULL when an argument is; DuckDB's concat skips NULLs, its || does not."""
     _count(name, arguments, 1, 1000)
     parts = [macro("to_text", argument) for argument in arguments]
-    joined: exp.Expression = parts[0]
+    joined: exp.Expr = parts[0]
     for part in parts[1:]:
         joined = exp.DPipe(this=joined, expression=part, safe=False)
     return exp.Paren(this=joined)
 
 
-def _extreme(name: str, arguments: list[exp.Expression]) -> exp.Expression:
+def _extreme(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     """GREATEST and LEAST are NULL when an argument is; DuckDB's skip NULLs."""
     _count(name, arguments, 1, 1000)
     nulls = exp.or_(*[exp.Is(this=each.copy(), expression=exp.Null()) for each in arguments])
@@ -389,8 +425,6 @@ BUILDERS: dict[str, Builder] = {
     "array_map": _array_map,
     "transform": _array_map,
     "array_filter": _array_map,
-    "bool_or": _bool_or,
-    "boolor_agg": _bool_or,
     "log": _log,
     "concat": _concat,
     "greatest": _extreme,

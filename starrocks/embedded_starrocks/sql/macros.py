@@ -11,9 +11,7 @@ import duckdb
 
 SCHEMA = "__starrocks_fn"
 
-_DATETIME = (
-    r"^\s*\d{4}-\d{1,2}-\d{1,2}([T ]+\d{1,2}(:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?)?\s*$"
-)
+_DATETIME = r"^\s*\d{4}-\d{1,2}-\d{1,2}([T ]+\d{1,2}(:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?)?\s*$"
 
 # Casts. typeof() is folded while planning, so a branch costs nothing for a known type.
 _CASTS = {
@@ -232,6 +230,4 @@ def create_macros(connection: duckdb.DuckDBPyConnection) -> None:
         name, _, parameters = signature.partition("(")
         overloads.setdefault(name, []).append(f"({parameters} AS ({body})")
     for name, variants in overloads.items():
-        connection.execute(
-            f'CREATE OR REPLACE MACRO {SCHEMA}."{name}" {", ".join(variants)}'
-        )
+        connection.execute(f'CREATE OR REPLACE MACRO {SCHEMA}."{name}" {", ".join(variants)}')

@@ -23,14 +23,14 @@ _SHOWN = {
 }
 
 
-def plan_query(context: Context, tree: exp.Expression) -> Plan:
+def plan_query(context: Context, tree: exp.Expr) -> Plan:
     """A checked and rewritten query."""
     plan = Rewriter(context.scope()).query(tree)
     context.require_reads(plan.reads)
     return plan
 
 
-def run_query(context: Context, tree: exp.Expression) -> ResultSet:
+def run_query(context: Context, tree: exp.Expr) -> ResultSet:
     plan = plan_query(context, tree)
     return run_plan(context, plan)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
-from sqlglot import exp
+from sqlglot import ErrorLevel, exp
+from sqlglot.errors import UnsupportedError
 
 from embedded_starrocks.errors import (
     no_database_selected,
@@ -22,38 +24,40 @@ from embedded_starrocks.storage.metadata import Catalog, Relation
 CATALOG = "default_catalog"
 _INFORMATION_SCHEMA = "information_schema"
 # Functions that keep a node of their own; everything else is a plain call.
-_OWN_NODES = (
-    exp.Anonymous,
-    exp.Array,
-    exp.Case,
-    exp.Cast,
-    exp.Coalesce,
-    exp.Count,
-    exp.Extract,
-    exp.GroupConcat,
-    exp.If,
-    exp.StrPosition,
-    exp.Struct,
-    exp.Substring,
-    exp.ToMap,
-    exp.Trim,
-    exp.TryCast,
-    exp.Unnest,
-    exp.CurrentDate,
-    exp.CurrentTimestamp,
-    exp.CurrentUser,
-    exp.Localtime,
-    exp.Localtimestamp,
-    exp.JSONExtract,
-    exp.JSONExtractScalar,
-    exp.RegexpLike,
-    exp.Exists,
-    exp.And,
-    exp.Or,
-    exp.Xor,
-    exp.VarMap,
-    exp.Map,
-    exp.GenerateSeries,
+_OWN_NODES: frozenset[type[exp.Expr]] = frozenset(
+    (
+        exp.Anonymous,
+        exp.Array,
+        exp.Case,
+        exp.Cast,
+        exp.Coalesce,
+        exp.Count,
+        exp.Extract,
+        exp.GroupConcat,
+        exp.If,
+        exp.StrPosition,
+        exp.Struct,
+        exp.Substring,
+        exp.ToMap,
+        exp.Trim,
+        exp.TryCast,
+        exp.Unnest,
+        exp.CurrentDate,
+        exp.CurrentTimestamp,
+        exp.CurrentUser,
+        exp.Localtime,
+        exp.Localtimestamp,
+        exp.JSONExtract,
+        exp.JSONExtractScalar,
+        exp.RegexpLike,
+        exp.Exists,
+        exp.And,
+        exp.Or,
+        exp.Xor,
+        exp.VarMap,
+        exp.Map,
+        exp.GenerateSeries,
+    )
 )
 _REFUSED_NODES = (exp.Into, exp.TableSample, exp.Pivot, exp.Lock, exp.MatchRecognize)
 
@@ -105,28 +109,45 @@ def resolve_database(scope: Scope, table: exp.Table) -> str:
     return found
 
 
+_Rewrite = Callable[[Any], exp.Expr]
+
+
 class Rewriter:
     """Rewrites one statement's expressions in place; use one instance a statement."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self.plan = Plan()
+        self._large_columns: set[str] = set()
+        self._handlers: dict[type[exp.Expr], _Rewrite] = {
+            exp.Column: self._column,
+            exp.Star: self._star,
+            exp.Anonymous: self._call,
+            exp.Cast: self._cast,
+            exp.TryCast: self._cast,
+            exp.SessionParameter: lambda node: self._value(scope.variable(node.name)),
+            exp.Parameter: lambda node: self._value(scope.user_variable(node.name)),
+            exp.CurrentUser: lambda _: self._constant("current_user"),
+        }
 
-    def query(self, tree: exp.Expression) -> Plan:
+    def query(self, tree: exp.Expr) -> Plan:
         """A whole SELECT (or set operation) as DuckDB SQL."""
         if isinstance(tree, exp.Query):
             _name_outputs(tree)
         self.plan.sql = self.expression(tree)
         return self.plan
 
-    def expression(self, tree: exp.Expression) -> str:
+    def expression(self, tree: exp.Expr) -> str:
         """Any part of a statement, rewritten, as DuckDB SQL."""
         tree = self.rewritten(tree)
-        return tree.sql(dialect="duckdb", identify=True, unsupported_level=None)
+        try:
+            return tree.sql(dialect="duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
+        except UnsupportedError as error:
+            raise unsupported(str(error)) from None
 
-    def rewritten(self, tree: exp.Expression) -> exp.Expression:
-        for node in tree.find_all(*_REFUSED_NODES):
-            raise unsupported(node.sql("starrocks")[:80])
+    def rewritten(self, tree: exp.Expr) -> exp.Expr:
+        for refused in tree.find_all(*_REFUSED_NODES):
+            raise unsupported(refused.sql("starrocks")[:80])
         for table in list(tree.find_all(exp.Table)):
             self._resolve(table)
         # Children first: what replaces a node is built from rewritten parts.
@@ -156,8 +177,9 @@ class Rewriter:
         else:
             relation = find_relation(self._scope, table)
             self.plan.reads.append(relation)
-            if any(column.type.name == "LARGEINT" for column in relation.columns):
-                self.plan.has_largeint = True
+            self._large_columns.update(
+                column.name.lower() for column in relation.columns if column.type.name == "LARGEINT"
+            )
             schema, name = relation.db, relation.name
         table.set("catalog", None)
         table.set("db", exp.to_identifier(schema, quoted=True))
@@ -180,46 +202,37 @@ class Rewriter:
         table.this.set("this", "generate_series")
         table.this.meta["done"] = True
 
-    def _node(self, node: exp.Expression) -> exp.Expression:
+    def _node(self, node: exp.Expr) -> exp.Expr:
         """One node whose children are already rewritten; the same node if nothing changes."""
         if node.meta.get("done"):
             return node
-        if isinstance(node, exp.Column):
-            return _strip_database(node)
-        if isinstance(node, exp.Anonymous):
-            return self._call(node)
-        if isinstance(node, exp.Cast):
-            return self._cast(node)
-        if isinstance(node, exp.Add | exp.Sub):
-            return _interval_arithmetic(node)
-        if isinstance(node, exp.Mod):
-            return macro("mod", node.this, node.expression)
-        if isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
-            path = exp.Literal.string(node.expression.sql(dialect="duckdb").strip("'"))
-            return macro("json_query", node.this, path)
-        if isinstance(node, exp.Like):
-            return _like(node)
-        if isinstance(node, exp.GroupConcat):
-            return _group_concat(node)
-        if isinstance(node, exp.Extract):
-            return macro(node.name.lower(), node.expression)
-        if isinstance(node, exp.CurrentDate):
-            return macro("curdate")
-        if isinstance(node, exp.CurrentTimestamp | exp.Localtime | exp.Localtimestamp):
-            return macro("now")
-        if isinstance(node, exp.SessionParameter):
-            return self._value(self._scope.variable(node.name))
-        if isinstance(node, exp.Parameter):
-            return self._value(self._scope.user_variable(node.name))
-        if isinstance(node, exp.CurrentUser):
-            return self._constant("current_user")
-        if isinstance(node, exp.Func) and not isinstance(node, _OWN_NODES):
+        handler = self._handlers.get(type(node)) or _REWRITES.get(type(node))
+        if handler is not None:
+            return handler(node)
+        if isinstance(node, exp.Func) and type(node) not in _OWN_NODES:
             raise functions.refused(node.sql_name().lower())
         return node
 
-    def _call(self, node: exp.Anonymous) -> exp.Expression:
+    def _column(self, node: exp.Expr) -> exp.Expr:
+        self._note_large(node)
+        node.set("db", None)
+        node.set("catalog", None)
+        return node
+
+    def _star(self, node: exp.Expr) -> exp.Expr:
+        self._note_large(node)
+        return node
+
+    def _note_large(self, node: exp.Expr) -> None:
+        """Remember that the query touches a LARGEINT column (see `Plan.has_largeint`)."""
+        if isinstance(node, exp.Star) and isinstance(node.parent, exp.Count):
+            return
+        if self._large_columns and (node.is_star or node.name.lower() in self._large_columns):
+            self.plan.has_largeint = True
+
+    def _call(self, node: exp.Anonymous) -> exp.Expr:
         name = node.name.lower()
-        arguments: list[exp.Expression] = list(node.expressions)
+        arguments: list[exp.Expr] = list(node.expressions)
         builder = functions.BUILDERS.get(name)
         if builder is not None:
             return builder(name, arguments)
@@ -235,18 +248,18 @@ class Rewriter:
             raise semantic_error("DEFAULT is allowed in VALUES only")
         return self._constant(name)
 
-    def _constant(self, name: str) -> exp.Expression:
+    def _constant(self, name: str) -> exp.Expr:
         value = self._scope.session_function(name)
         if value is None and name not in ("database", "schema"):
             raise functions.refused(name)
         self.plan.is_volatile = True
         return exp.convert(value)
 
-    def _value(self, value: str | int | None) -> exp.Expression:
+    def _value(self, value: str | int | None) -> exp.Expr:
         self.plan.is_volatile = True
         return exp.convert(value)
 
-    def _cast(self, node: exp.Cast) -> exp.Expression:
+    def _cast(self, node: exp.Cast) -> exp.Expr:
         kind = node.args["to"]
         if kind.this in (exp.DType.UINT, exp.DType.UBIGINT):
             target = "BIGINT"
@@ -273,15 +286,9 @@ class Rewriter:
         return exp.TryCast(this=operand, to=to)
 
 
-def _strip_database(column: exp.Column) -> exp.Expression:
-    column.set("db", None)
-    column.set("catalog", None)
-    return column
-
-
 def _is_cte(table: exp.Table) -> bool:
     wanted = table.name.lower()
-    node: exp.Expression | None = table
+    node: exp.Expr | None = table
     while node is not None:
         with_ = node.args.get("with_")
         if with_ is not None:
@@ -294,8 +301,8 @@ def _is_cte(table: exp.Table) -> bool:
     return False
 
 
-def _inside(node: exp.Expression, outer: exp.Expression) -> bool:
-    at: exp.Expression | None = node
+def _inside(node: exp.Expr, outer: exp.Expr) -> bool:
+    at: exp.Expr | None = node
     while at is not None:
         if at is outer:
             return True
@@ -303,7 +310,7 @@ def _inside(node: exp.Expression, outer: exp.Expression) -> bool:
     return False
 
 
-def _interval_arithmetic(node: exp.Add | exp.Sub) -> exp.Expression:
+def _interval_arithmetic(node: exp.Add | exp.Sub) -> exp.Expr:
     verb = "sub" if isinstance(node, exp.Sub) else "add"
     if isinstance(node.expression, exp.Interval):
         return shifted(node.this, node.expression, verb)
@@ -312,7 +319,7 @@ def _interval_arithmetic(node: exp.Add | exp.Sub) -> exp.Expression:
     return node
 
 
-def _like(node: exp.Like) -> exp.Expression:
+def _like(node: exp.Like) -> exp.Expr:
     # Backslash escapes by default in StarRocks; DuckDB has no default escape.
     if isinstance(node.parent, exp.Escape):
         return node
@@ -321,25 +328,46 @@ def _like(node: exp.Like) -> exp.Expression:
     return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
 
 
-def _group_concat(node: exp.GroupConcat) -> exp.Expression:
+def _group_concat(node: exp.GroupConcat) -> exp.Expr:
     separator = node.args.get("separator") or exp.Literal.string(",")
     inner = node.this
     order = inner if isinstance(inner, exp.Order) else None
     value = order.this if order is not None else inner
     if isinstance(value, exp.Distinct):
         parts = [macro("to_text", part) for part in value.expressions]
-        first: exp.Expression = exp.Distinct(expressions=parts)
+        first: exp.Expr = exp.Distinct(expressions=parts)
     else:
         first = macro("to_text", value)
-    last: exp.Expression = separator
+    last: exp.Expr = separator
     if order is not None:
         last = exp.Order(this=separator, expressions=order.expressions)
     return call("string_agg", first, last)
 
 
-def _name_outputs(tree: exp.Expression) -> None:
+def _json_arrow(node: exp.JSONExtract | exp.JSONExtractScalar) -> exp.Expr:
+    path = exp.Literal.string(node.expression.sql(dialect="duckdb").strip("'"))
+    return macro("json_query", node.this, path)
+
+
+_REWRITES: dict[type[exp.Expr], _Rewrite] = {
+    exp.Add: _interval_arithmetic,
+    exp.Sub: _interval_arithmetic,
+    exp.Mod: lambda node: macro("mod", node.this, node.expression),
+    exp.JSONExtract: _json_arrow,
+    exp.JSONExtractScalar: _json_arrow,
+    exp.Like: _like,
+    exp.GroupConcat: _group_concat,
+    exp.Extract: lambda node: macro(node.name.lower(), node.expression),
+    exp.CurrentDate: lambda _: macro("curdate"),
+    exp.CurrentTimestamp: lambda _: macro("now"),
+    exp.Localtime: lambda _: macro("now"),
+    exp.Localtimestamp: lambda _: macro("now"),
+}
+
+
+def _name_outputs(tree: exp.Expr) -> None:
     """Name each unnamed output by its own text, as StarRocks does."""
-    query: exp.Expression = tree
+    query: exp.Expr = tree
     while isinstance(query, exp.SetOperation | exp.Subquery):
         query = query.this
     if not isinstance(query, exp.Select):

@@ -6,12 +6,12 @@ import datetime
 import re
 from collections.abc import Callable
 
-from sqlglot import tokens
-
 from embedded_starrocks.errors import no_database_selected, unknown_database, unsupported
-from embedded_starrocks.mysql.resultset import ResultColumn, ResultSet, Row, table_of
+from embedded_starrocks.mysql.resultset import ResultSet, Row, table_of
 from embedded_starrocks.sql import dialect
 from embedded_starrocks.sql.context import Context, default_variables
+from embedded_starrocks.sql.dialect import Token
+from embedded_starrocks.sql.infoschema import view_names
 from embedded_starrocks.sql.query import plan_query, run_plan
 from embedded_starrocks.sql.rewrite import Plan, find_relation
 from embedded_starrocks.sql.showcreate import show_create_sql
@@ -21,7 +21,7 @@ from embedded_starrocks.storage.metadata import SCHEMA, Relation
 _RESULT = Callable[[Context, Words], ResultSet]
 
 
-def show(context: Context, found: list[tokens.Token], sql: str) -> ResultSet:
+def show(context: Context, found: list[Token], sql: str) -> ResultSet:
     """SHOW ...; what is not known is refused."""
     words = Words(found, sql)
     words.expect("SHOW")
@@ -119,8 +119,7 @@ def _tables(context: Context, words: Words, is_full: bool) -> ResultSet:
     words.expect("TABLES")
     db = _database(context, words)
     if db == "information_schema":
-        from_views: list[Row] = [(name, "SYSTEM VIEW") for name in _information_names()]
-        rows = from_views
+        rows: list[Row] = [(name, "SYSTEM VIEW") for name in view_names()]
     else:
         rows = [
             (relation.name, "BASE TABLE" if relation.kind == "TABLE" else "VIEW")
@@ -131,12 +130,6 @@ def _tables(context: Context, words: Words, is_full: bool) -> ResultSet:
     if is_full:
         return table_of([title, "Table_type"], rows)
     return table_of([title], [row[:1] for row in rows])
-
-
-def _information_names() -> list[str]:
-    from embedded_starrocks.sql.infoschema import view_names
-
-    return view_names()
 
 
 def _table_status(context: Context, words: Words) -> ResultSet:
@@ -197,13 +190,11 @@ def _columns(context: Context, words: Words, is_full: bool) -> ResultSet:
         return table_of(_DESC_NAMES, rows)
     comments = {column.name: column.comment for column in relation.columns}
     names = ["Field", "Type", "Collation", "Null", "Key", "Default", "Extra"]
-    full: list[Row] = [
-        (row[0], row[1], None, *row[2:6], "", comments[row[0]]) for row in rows
-    ]
+    full: list[Row] = [(row[0], row[1], None, *row[2:6], "", comments[row[0]]) for row in rows]
     return table_of([*names, "Privileges", "Comment"], full)
 
 
-def describe(context: Context, found: list[tokens.Token], sql: str) -> ResultSet:
+def describe(context: Context, found: list[Token], sql: str) -> ResultSet:
     """DESC table; DESC of a query is EXPLAIN."""
     words = Words(found, sql)
     words.name()
@@ -219,7 +210,7 @@ def describe(context: Context, found: list[tokens.Token], sql: str) -> ResultSet
     return table_of(_DESC_NAMES, _described(relation))
 
 
-def explain(context: Context, found: list[tokens.Token], sql: str) -> ResultSet:
+def explain(context: Context, found: list[Token], sql: str) -> ResultSet:
     """DuckDB's plan, under a heading that says so."""
     words = Words(found, sql)
     words.name()
@@ -339,23 +330,19 @@ def _users(context: Context, words: Words) -> ResultSet:
 
 def _fixed(names: list[str], rows: list[Row]) -> _RESULT:
     """A SHOW whose answer never changes."""
-    return lambda context, words: table_of(names, rows)
+    return lambda _context, _words: table_of(names, rows)
 
 
-def _catalogs(context: Context, words: Words) -> ResultSet:
+def _catalogs(_context: Context, _words: Words) -> ResultSet:
     return table_of(
         ["Catalog", "Type", "Comment"], [("default_catalog", "Internal", "embedded StarRocks")]
     )
 
 
-def _nodes(context: Context, words: Words) -> ResultSet:
+def _nodes(_context: Context, _words: Words) -> ResultSet:
     """One row: this process is frontend and backend in one."""
     names = ["Id", "Name", "IP", "Alive", "Version"]
     return table_of(names, [("1", "embedded", "127.0.0.1", "true", "3.5.0 embedded")])
-
-
-def _count(context: Context, words: Words) -> ResultSet:
-    return ResultSet([ResultColumn("@@session.warning_count", "BIGINT")], [[(0,)]])
 
 
 _SHOW: dict[str, _RESULT] = {

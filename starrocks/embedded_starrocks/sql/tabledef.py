@@ -25,7 +25,7 @@ class _Clauses:
     properties: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def sql_text(node: exp.Expression) -> str:
+def sql_text(node: exp.Expr) -> str:
     """Canonical StarRocks SQL of a clause."""
     return node.sql(dialect="starrocks", normalize_functions="lower", comments=False)
 
@@ -43,7 +43,7 @@ def column_from(definition: exp.ColumnDef) -> Column:
         raise semantic_error(f"column '{definition.name}' has no type")
     nullable, default, comment = True, None, ""
     for constraint in definition.constraints:
-        detail = constraint.kind if isinstance(constraint, exp.ColumnConstraint) else constraint
+        detail = constraint.kind
         if isinstance(detail, exp.NotNullColumnConstraint):
             nullable = bool(detail.args.get("allow_null"))
         elif isinstance(detail, exp.DefaultColumnConstraint):
@@ -61,7 +61,7 @@ def column_from(definition: exp.ColumnDef) -> Column:
     )
 
 
-def _default(value: exp.Expression) -> str | None:
+def _default(value: exp.Expr) -> str | None:
     if isinstance(value, exp.Null):
         return None
     if isinstance(value, exp.Literal):
@@ -87,7 +87,14 @@ def clauses_of(create: exp.Create) -> _Clauses:
     return found
 
 
-def _read_clause(found: _Clauses, part: exp.Expression) -> None:
+_PARTITIONS = (
+    exp.PartitionedByProperty,
+    exp.PartitionByRangeProperty,
+    exp.PartitionByListProperty,
+)
+
+
+def _read_clause(found: _Clauses, part: exp.Expr) -> None:
     if isinstance(part, exp.PrimaryKey):
         _set_keys(found, "PRIMARY", part)
         _primary_key_tail(found, part)
@@ -97,9 +104,7 @@ def _read_clause(found: _Clauses, part: exp.Expression) -> None:
         raise unsupported(f"{sql_text(part)}; use PRIMARY KEY or DUPLICATE KEY")
     elif isinstance(part, exp.SchemaCommentProperty):
         found.comment = part.this.name
-    elif isinstance(part, exp.PartitionedByProperty):
-        found.partition_by = sql_text(part).removeprefix("PARTITION BY ")
-    elif isinstance(part, exp.PartitionByRangeProperty | exp.PartitionByListProperty):
+    elif isinstance(part, _PARTITIONS):
         found.partition_by = sql_text(part).removeprefix("PARTITION BY ")
     elif isinstance(part, exp.DistributedByProperty):
         _distribution(found, part)
@@ -107,16 +112,21 @@ def _read_clause(found: _Clauses, part: exp.Expression) -> None:
         found.order_by = sql_text(part).removeprefix("ORDER BY ").strip()
     elif isinstance(part, exp.RefreshTriggerProperty):
         found.refresh = sql_text(part).removeprefix("REFRESH ")
-    elif isinstance(part, exp.EngineProperty):
+    else:
+        _read_property(found, part)
+
+
+def _read_property(found: _Clauses, part: exp.Expr) -> None:
+    if isinstance(part, exp.EngineProperty):
         if part.this.name.upper() != "OLAP":
             raise unsupported(f"ENGINE={part.this.name}")
-    elif isinstance(part, exp.Property):
+    elif type(part) is exp.Property:
         found.properties[part.this.name] = part.args["value"].name
     elif not isinstance(part, exp.MaterializedProperty | exp.SqlSecurityProperty):
         raise unsupported(f"clause {sql_text(part)[:80]}")
 
 
-def _set_keys(found: _Clauses, model: str, part: exp.Expression) -> None:
+def _set_keys(found: _Clauses, model: str, part: exp.Expr) -> None:
     if found.key_model:
         raise semantic_error("a table has one key clause only")
     found.key_model = model
@@ -126,7 +136,7 @@ def _set_keys(found: _Clauses, model: str, part: exp.Expression) -> None:
 def _primary_key_tail(found: _Clauses, part: exp.PrimaryKey) -> None:
     """What sqlglot's parser attaches to PRIMARY KEY though it belongs to the table."""
     for option in part.args.get("options") or []:
-        comment = option.args.get("comment") if isinstance(option, exp.Expression) else None
+        comment = option.args.get("comment") if isinstance(option, exp.Expr) else None
         if comment is None:
             raise unsupported(f"'{option}' behind PRIMARY KEY")
         found.comment = comment.name

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from sqlglot import exp, tokens
+from sqlglot import exp
 
 from embedded_starrocks.errors import syntax_error
+from embedded_starrocks.sql.dialect import Token, TokenType
 
 
 class Words:
     """A cursor over tokens. Words are compared without case; quoted ones are taken as they are."""
 
-    def __init__(self, found: list[tokens.Token], sql: str) -> None:
+    def __init__(self, found: list[Token], sql: str) -> None:
         self._tokens = found
         self._sql = sql
         self._at = 0
@@ -51,7 +52,7 @@ class Words:
 
     def string(self) -> str:
         """Take a quoted string."""
-        if self.done or self._tokens[self._at].token_type != tokens.TokenType.STRING:
+        if self.done or self._tokens[self._at].token_type != TokenType.STRING:
             raise self.error("expected a quoted string")
         return self.name()
 

@@ -1,4 +1,4 @@
-"""Labels: each names one load for ever (as long as it is kept), so that a repeat changes nothing."""
+"""Labels: each names one load as long as it is kept, so that a repeat changes nothing."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ class Loads:
                 label.total, label.filtered = error.total, error.filtered
                 self._keep_errors(label, error.errors)
             raise
-        except BaseException as error:
+        except Exception as error:
             self.labels.abort(label, str(error))
             self.counters.failed += 1
             raise
@@ -148,9 +148,7 @@ class Loads:
         for staged in stages:
             relation = self._same_table(staged.relation)
             if staged.loaded:
-                apply_stage(
-                    connection, relation, staged.table, has_operation=staged.has_operation
-                )
+                apply_stage(connection, relation, staged.table, has_operation=staged.has_operation)
         self.labels.write(connection, label, VISIBLE)
 
     def _same_table(self, planned: Relation) -> Relation:
@@ -212,9 +210,7 @@ class Loads:
             self._close_transaction(db, name, transaction)
         return transaction.label
 
-    def _persist(
-        self, connection: duckdb.DuckDBPyConnection, transaction: _Transaction
-    ) -> None:
+    def _persist(self, connection: duckdb.DuckDBPyConnection, transaction: _Transaction) -> None:
         label = transaction.label
         for index, staged in enumerate(transaction.stages):
             self._same_table(staged.relation)
@@ -268,9 +264,7 @@ class Loads:
             if relation is None:
                 raise LoadError(f"table {db}.{table} is gone")
             kept = _prepared_table(label.txn_id, part)
-            apply_stage(
-                connection, relation, kept, has_operation=relation.key_model == "PRIMARY"
-            )
+            apply_stage(connection, relation, kept, has_operation=relation.key_model == "PRIMARY")
         self._drop_prepared(connection, label)
         self.labels.write(connection, label, VISIBLE)
         self.counters.loads += 1
@@ -353,7 +347,7 @@ class Loads:
             with self._store.write() as connection:
                 for task in group:
                     task.work(connection)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - it is handed to the waiting request
             if len(group) == 1:
                 group[0].done.set_exception(error)
                 return

@@ -47,7 +47,8 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.prepared (
 );
 CREATE TABLE IF NOT EXISTS {SCHEMA}.users (name VARCHAR NOT NULL, password_hash VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS {SCHEMA}.grants (
-    user_name VARCHAR NOT NULL, privilege VARCHAR NOT NULL, db VARCHAR NOT NULL, tbl VARCHAR NOT NULL
+    user_name VARCHAR NOT NULL, privilege VARCHAR NOT NULL, db VARCHAR NOT NULL,
+    tbl VARCHAR NOT NULL
 );
 CREATE TABLE IF NOT EXISTS {SCHEMA}.task_runs (
     query_id VARCHAR NOT NULL, task_name VARCHAR NOT NULL, db VARCHAR NOT NULL,
@@ -207,9 +208,7 @@ def _relation(row: tuple[Any, ...], columns: tuple[Column, ...]) -> Relation:
 
 def insert_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
     """Write one relation with its columns, under a new id."""
-    found = connection.execute(f"SELECT nextval('{SCHEMA}.object_ids')").fetchone()
-    assert found is not None
-    (new_id,) = found
+    ((new_id,),) = connection.execute(f"SELECT nextval('{SCHEMA}.object_ids')").fetchall()
     connection.execute(
         f"INSERT INTO {SCHEMA}.relations VALUES "
         "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, now()::TIMESTAMP)",

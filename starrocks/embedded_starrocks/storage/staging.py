@@ -133,7 +133,7 @@ def _create(
 ) -> bool:
     """Make the stage table; whether rows carry an operation (upsert or delete)."""
     sources = _sources(relation, options)
-    reader = _csv_reader(body, options, sources) if options.format == "csv" else ""
+    reader = _csv_reader(body, options) if options.format == "csv" else ""
     reader = reader or _json_reader(relation, body, options, sources)
     values: list[str] = []
     problems: list[str] = []
@@ -200,9 +200,7 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _json_reader(
-    relation: Relation, body: Path, options: LoadOptions, sources: set[str]
-) -> str:
+def _json_reader(relation: Relation, body: Path, options: LoadOptions, sources: set[str]) -> str:
     size = max(1024 * 1024, min(MAX_OBJECT, body.stat().st_size + 1024))
     layout = "array" if options.strip_outer_array else "unstructured"
     if options.jsonpaths:
@@ -240,7 +238,7 @@ def _jsonpath_reader(
     )
 
 
-def _csv_reader(body: Path, options: LoadOptions, sources: set[str]) -> str:
+def _csv_reader(body: Path, options: LoadOptions) -> str:
     if not options.columns:
         raise LoadError("CSV needs the header `columns` with the names of its fields")
     fields = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in options.columns)

@@ -53,9 +53,7 @@ def apply_stage(
         return _scalar(connection, f"SELECT count(*) FROM {stage}")
     keys = ", ".join(quoted(key) for key in relation.keys)
     total = _scalar(connection, f"SELECT count(*) FROM {stage}")
-    distinct = _scalar(
-        connection, f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {stage})"
-    )
+    distinct = _scalar(connection, f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {stage})")
     last = stage
     if distinct < total:
         last = f"(FROM {stage} QUALIFY row_number() OVER (PARTITION BY {keys} "
