@@ -6,10 +6,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetKey,
+    AssetMaterialization,
+    DagsterInstance,
+    DagsterRunStatus,
+    RunsFilter,
+)
 from dagster._core.test_utils import create_run_for_test
 
-from emergency_pipeline.defs.maintenance.retention import delete_old_runs
+from emergency_pipeline.defs.maintenance.retention import delete_old_events, delete_old_runs
 from emergency_pipeline.defs.models.progress import read_built, write_built
 
 
@@ -44,6 +52,28 @@ def test_young_runs_stay(instance: DagsterInstance, tmp_path: Path) -> None:
     earlier = datetime.now(UTC) - timedelta(days=1)
     assert delete_old_runs(instance, earlier, tmp_path) == 0
     assert instance.get_runs_count(RunsFilter(run_ids=[run_id])) == 1
+
+
+def test_reports_of_sensors_go_but_for_the_newest_of_each_asset(
+    instance: DagsterInstance,
+) -> None:
+    for key in ("a", "b"):
+        for rows in range(3):
+            event = AssetMaterialization(asset_key=key, metadata={"rows": rows})
+            instance.report_runless_asset_event(event)
+            instance.report_runless_asset_event(
+                AssetCheckEvaluation(asset_key=AssetKey(key), check_name="fresh", passed=rows < 2)
+            )
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert delete_old_events(instance, later - timedelta(days=1)) == 0
+    assert delete_old_events(instance, later) > 0
+    for key in ("a", "b"):
+        found = instance.fetch_materializations(AssetKey(key), limit=10).records
+        assert [r.asset_materialization.metadata["rows"].value for r in found] == [2]
+        checks = instance.event_log_storage.get_asset_check_execution_history(
+            AssetCheckKey(AssetKey(key), "fresh"), limit=10
+        )
+        assert [check.evaluation.passed for check in checks] == [False]
 
 
 def test_what_was_built_is_remembered_per_dataset(instance: DagsterInstance) -> None:

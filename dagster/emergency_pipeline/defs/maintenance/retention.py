@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
 from dagster import (
     Config,
     DagsterInstance,
@@ -17,6 +18,12 @@ from dagster import (
     job,
     op,
 )
+from dagster._core.instance.utils import RUNLESS_RUN_ID
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from pydantic import Field
 
 from emergency_pipeline.site import Site
@@ -46,6 +53,40 @@ def delete_old_runs(instance: DagsterInstance, before: datetime, logs: Path) -> 
             return deleted
 
 
+def delete_old_events(instance: DagsterInstance, before: datetime) -> int:
+    """Delete what sensors reported before an aware instant, but for the newest of its kind.
+
+    Dagster has no call for this: events that belong to no run outlive every run.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return 0
+    events, checks = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
+    limit = before.astimezone(UTC).replace(tzinfo=None)
+    newest_events = (
+        sa.select(sa.func.max(events.id))
+        .where(events.run_id == RUNLESS_RUN_ID)
+        .group_by(events.asset_key, events.dagster_event_type)
+    )
+    newest_checks = sa.select(sa.func.max(checks.id)).group_by(checks.asset_key, checks.check_name)
+    with storage.index_connection() as connection:
+        deleted = connection.execute(
+            SqlEventLogStorageTable.delete().where(
+                events.run_id == RUNLESS_RUN_ID,
+                events.timestamp < limit,
+                events.id.not_in(newest_events),
+            )
+        ).rowcount
+        connection.execute(
+            AssetCheckExecutionsTable.delete().where(
+                checks.run_id == RUNLESS_RUN_ID,
+                checks.create_timestamp < limit,
+                checks.id.not_in(newest_checks),
+            )
+        )
+    return int(deleted)
+
+
 @op
 def delete_old(
     context: OpExecutionContext, config: RetentionConfig, site: ResourceParam[Site]
@@ -54,12 +95,13 @@ def delete_old(
     before = datetime.now(UTC) - timedelta(days=config.days)
     logs = site.paths.dagster / "storage"
     runs = delete_old_runs(context.instance, before, logs)
-    context.log.info("deleted %d runs from before %s", runs, before.date())
+    events = delete_old_events(context.instance, before)
+    context.log.info("deleted %d runs and %d events from before %s", runs, events, before.date())
 
 
 @job(executor_def=in_process_executor)
 def retention_job() -> None:
-    """Delete old runs and their logs."""
+    """Delete old runs with their logs, and old reports of sensors."""
     delete_old()
 
 
