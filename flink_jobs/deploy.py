@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from emdata.clock import Clock, SystemClock
 from emdata.contracts import Record, contracts
 from emdata.credentials import read_credentials
+from emdata.errors import SettingError
 from emdata.paths import Paths
 from emdata.settings import Settings
 from emdata.telemetry import get_logger
@@ -38,6 +39,7 @@ from flink_jobs.tables import WindowTables
 from flink_jobs.windows import WindowTable, window_tables
 
 log = get_logger(__name__)
+_STOPPING = frozenset({Action.REPLACE, Action.MOVE, Action.REBUILD, Action.REMOVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ class _Deployment:
     outcomes: list[Outcome] = field(default_factory=list)
 
     def run(self) -> list[Outcome]:
+        self._check_rebuild()
         for name in self.order.rebuild:
             self._give_up_state(name)
         jobs = self.rest.jobs()
@@ -187,6 +190,14 @@ class _Deployment:
         if todo:
             self._carry_out(todo, alive)
         return self.outcomes
+
+    def _check_rebuild(self) -> None:
+        windows = [job.name for job in self._plan().jobs if job.kind == "windows"]
+        for name in self.order.rebuild:
+            if name not in windows:
+                raise SettingError(
+                    "--rebuild", value=name, allowed=", ".join(windows), searched=["options"]
+                )
 
     def _plan(self) -> Plan:
         return build_plan(
@@ -229,6 +240,7 @@ class _Deployment:
         tables = WindowTables(self._warehouse(), windows)
         limits = self.order.limits
         self.session = self.open_session()
+        self._check_places(todo, tables)
         self._compile_all(self.session, todo, tables)
         cluster = Cluster(self.rest, self.session, self.paths, limits.stop, limits.gone, self.clock)
         self._cancel_strays(cluster, alive)
@@ -263,19 +275,33 @@ class _Deployment:
             read_credentials(settings).starrocks_password,
         )
 
-    def _compile_all(self, session: Session, todo: list[Step], tables: WindowTables) -> None:
-        """Raise CompileError before anything is stopped."""
-        planned = [step for step in todo if step.action is not Action.REMOVE]
-        raw = {t for step in planned if step.job.kind == "landing" for t in step.job.tables}
+    def _check_places(self, todo: list[Step], tables: WindowTables) -> None:
+        """Raise CompileError for tables or topics that do not exist."""
+        planned = [step.job for step in todo if step.action is not Action.REMOVE]
+        raw = {table for job in planned if job.kind == "landing" for table in job.tables}
+        topics = {topic for job in planned for topic in job.groups}
+        problems = []
         missing = tables.missing(sorted(raw))
         if missing:
-            raise CompileError(
-                f"tables missing in raw_data: {', '.join(missing)}; run `emdata migrate` first"
-            )
+            problems.append(f"no table in raw_data: {', '.join(missing)}; run `emdata migrate`")
+        missing = Offsets(self.settings.kafka_servers).missing(sorted(topics))
+        if missing:
+            problems.append(f"no topic in Kafka: {', '.join(missing)}; run `emdata start`")
+        if problems:
+            raise CompileError("; ".join(problems))
+
+    def _compile_all(self, session: Session, todo: list[Step], tables: WindowTables) -> None:
+        """Raise CompileError before anything is stopped.
+
+        A deployment that stops nothing leaves compiling to the submission.
+        """
+        planned = [step for step in todo if step.action is not Action.REMOVE]
         for step in planned:
             if step.job.kind == "windows":
                 tables.create(step.job, empty=step.action is Action.START)
-            session.compile(step.job)
+        if any(step.action in _STOPPING for step in todo):
+            for step in planned:
+                session.compile(step.job)
 
     def _cancel_strays(self, cluster: Cluster, alive: Mapping[str, str]) -> None:
         """End jobs of ours that no record knows: left by a deployment that was killed."""
