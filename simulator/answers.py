@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -76,10 +76,25 @@ class MutationError(ValueError):
 class Source(Protocol):
     """One simulated host. Everything it says follows from seed, instant and mutations."""
 
-    host: ClassVar[str]
-    name: ClassVar[str]
-    paths: ClassVar[tuple[str, ...]]
-    mutations: ClassVar[tuple[str, ...]]
+    @property
+    def host(self) -> str:
+        """The host name it answers for."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name by which mutations choose it."""
+        ...
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths that exist, for whoever asks for another."""
+        ...
+
+    @property
+    def mutations(self) -> tuple[str, ...]:
+        """Names of the changes that ``mutate`` knows."""
+        ...
 
     def answer(self, request: SourceRequest, defect: Defect | None) -> Answer | None:
         """Answer a request; None when the path does not exist on this host."""

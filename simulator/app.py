@@ -58,7 +58,10 @@ class _Hosts:
         return Delivery(answer, fault, lambda: self._ledger.acknowledge(served, self._real()))
 
     def _missing(self, path: str) -> Answer:
-        exists = {f"/{host}": source.paths for host, source in self._world.hosts.items()}
+        exists = {
+            f"/{host}": [path for source in sources for path in source.paths]
+            for host, sources in self._world.hosts.items()
+        }
         body = {
             "type": "about:blank",
             "title": "Not Found",

@@ -22,8 +22,8 @@ def front_page(world: World, ledger: Ledger) -> str:
         for name, value in clock.items()
     )
     hosts = "".join(
-        f"<h3>{escape(host)}</h3><ul>{''.join(_link(host, path) for path in source.paths)}</ul>"
-        for host, source in sorted(world.hosts.items())
+        f"<h3>{escape(host)}</h3><ul>{''.join(_link(host, path) for s in sources for path in s.paths)}</ul>"
+        for host, sources in sorted(world.hosts.items())
     )
     served = "".join(
         f"<tr><td><a href='/_simulator/ledger/{escape(name)}'>{escape(name)}</a></td>"

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from emdata.clock import Clock, SystemClock
+from emdata.settings import REPOSITORY
 from emdata.telemetry import get_logger
 from simulator.app import create_app
 from simulator.clock import SimulatedClock
@@ -16,6 +17,9 @@ from simulator.ledger import Ledger
 from simulator.world import World
 
 log = get_logger(__name__)
+
+FIXTURES = REPOSITORY / "tests" / "fixtures"
+"""Folders named like hosts in here are served as further sources."""
 
 ACTIVE_ALERTS = 150
 """Alerts active at a time, about; a new message comes every half minute or so."""
@@ -28,6 +32,7 @@ def build(
     speed: float,
     clock: Clock,
     active_alerts: int = ACTIVE_ALERTS,
+    fixtures: Path = FIXTURES,
 ) -> ASGIApp:
     """Return the application of the world kept in ``directory`` (made when missing).
 
@@ -37,7 +42,7 @@ def build(
     simulated = SimulatedClock(
         directory / "clock.json", clock, seed=seed, speed=speed, active_alerts=active_alerts
     )
-    world = World(directory, simulated)
+    world = World(directory, simulated, fixtures)
     return create_app(world, Ledger(directory / "ledger.sqlite"), clock)
 
 

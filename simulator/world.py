@@ -13,6 +13,7 @@ from simulator.answers import Answer, Defect, MutationError, Source, SourceReque
 from simulator.clock import SimulatedClock
 from simulator.coagmet.source import CoagmetSource
 from simulator.fema.source import FemaSource
+from simulator.fixtures.source import fixture_sources
 from simulator.nws.source import NwsSource
 from simulator.usdm.source import UsdmSource
 
@@ -39,23 +40,30 @@ def known_sources(clock: SimulatedClock) -> list[Source]:
 class World:
     """Hosts by name. What they say follows from (seed, origin, simulated time, mutations)."""
 
-    def __init__(self, directory: Path, clock: SimulatedClock) -> None:
+    def __init__(self, directory: Path, clock: SimulatedClock, fixtures: Path) -> None:
         """Build the world and replay the mutations in ``directory``.
 
-        Raises ServiceError when the log of mutations cannot be read.
+        ``fixtures`` may hold a folder per further host; it need not exist.
+
+        Raises ServiceError when the log of mutations or a fixture cannot be read.
         """
         self.clock = clock
         self._log = directory / "mutations.ndjson"
         sources = known_sources(clock)
-        self.hosts: dict[str, Source] = {source.host: source for source in sources}
+        self.hosts: dict[str, list[Source]] = {}
+        for source in (*sources, *fixture_sources(fixtures)):
+            self.hosts.setdefault(source.host, []).append(source)
         self._named: dict[str, Source] = {source.name: source for source in sources}
         self.mutated = 0
         self._replay()
 
     def answer(self, host: str, request: SourceRequest, defect: Defect | None) -> Answer | None:
         """Answer as ``host``; None when the host or the path does not exist."""
-        source = self.hosts.get(host)
-        return None if source is None else source.answer(request, defect)
+        for source in self.hosts.get(host, ()):
+            answer = source.answer(request, defect)
+            if answer is not None:
+                return answer
+        return None
 
     def mutate(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Apply ``{"<source>": "<mutation>", ...options}`` now and log it. Raises MutationError."""

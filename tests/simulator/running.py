@@ -92,11 +92,17 @@ class Simulator:
 
 @contextmanager
 def simulator(
-    directory: Path, *, seed: int = 1, speed: float = 1.0, clock: ManualClock | None = None
+    directory: Path,
+    *,
+    seed: int = 1,
+    speed: float = 1.0,
+    clock: ManualClock | None = None,
+    fixtures: Path | None = None,
 ) -> Iterator[Simulator]:
     """Serve the world in ``directory`` on a free port until the block ends."""
     manual = clock or ManualClock()
-    app = build(directory, seed=seed, speed=speed, clock=manual)
+    nothing = directory / "no-fixtures"
+    app = build(directory, seed=seed, speed=speed, clock=manual, fixtures=fixtures or nothing)
     server = uvicorn.Server(server_config(app, 0))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
