@@ -30,7 +30,7 @@ CHECKPOINT_OLD_S = 120.0
 LAG_HIGH = 10_000
 CRASHES = 3
 _CRASH_WINDOW = timedelta(minutes=10)
-_SPAWNED = re.compile(r"^(\S+ \S+),\d+ INFO spawned: '([^']+)'")
+_DIED = re.compile(r"^(\S+ \S+),\d+ \w+ exited: (\S+) \(")
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _services(
         findings.append(
             Finding(
                 name,
-                f"started {count} times within {_CRASH_WINDOW.seconds // 60} minutes",
+                f"died {count} times within {_CRASH_WINDOW.seconds // 60} minutes",
                 f"it dies by itself: see `emdata logs {name}`",
             )
         )
@@ -143,7 +143,7 @@ def _services(
 
 
 def crash_loops(context: Context, now: datetime) -> dict[str, int]:
-    """Programs that supervisord started more than three times within ten minutes.
+    """Programs that ended by themselves more than three times within ten minutes.
 
     Times in its log are local to the process, which runs with TZ=UTC.
     """
@@ -154,7 +154,7 @@ def crash_loops(context: Context, now: datetime) -> dict[str, int]:
     except FileNotFoundError:
         return {}
     for line in lines:
-        match = _SPAWNED.match(line)
+        match = _DIED.match(line)
         if match is None:
             continue
         at = datetime.strptime(match.group(1), "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)

@@ -22,7 +22,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, field)
         if value is None or value == "":
             continue
-        values[environment_names(field)[0]] = _text(value)
+        values[environment_names(field)[0]] = as_text(value)
     return values
 
 
@@ -50,7 +50,8 @@ def child_environment(context: Context, java: Java, environ: Mapping[str, str]) 
     }
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting's value as an environment variable has it."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, tuple):

@@ -18,20 +18,24 @@ def docs(
         bool, typer.Option("--check", help="change nothing; exit 1 when a page is out of date")
     ] = False,
 ) -> None:
-    """Write docs/data-dictionary.md from the contracts and the models' descriptions."""
+    """Write the data dictionary and docs/reference from the code."""
     from emdata.settings import REPOSITORY
+    from runtime.reference.commands import commands_page
+    from runtime.reference.datasets import datasets_page
+    from runtime.reference.metrics import metrics_page
+    from runtime.reference.pages import write_pages
+    from runtime.reference.settings import settings_page
 
-    page = REPOSITORY / "docs" / "data-dictionary.md"
-    text = dictionary_of(REPOSITORY / "dbt_project")
-    current = page.read_text(encoding="utf-8") if page.exists() else ""
-    if current == text:
-        print(f"{page.relative_to(REPOSITORY)} is up to date")
-        return
-    if check:
-        print(f"{page.relative_to(REPOSITORY)} is out of date: run `emdata docs`")
+    reference = REPOSITORY / "docs" / "reference"
+    pages = {
+        REPOSITORY / "docs" / "data-dictionary.md": dictionary_of(REPOSITORY / "dbt_project"),
+        reference / "settings.md": settings_page(),
+        reference / "cli.md": commands_page(),
+        reference / "metrics.md": metrics_page(),
+        reference / "datasets.md": datasets_page(),
+    }
+    if not write_pages(pages, check=check):
         raise typer.Exit(1)
-    page.write_text(text, encoding="utf-8")
-    print(f"{page.relative_to(REPOSITORY)} written")
 
 
 def dictionary_of(project: Path) -> str:

@@ -1,0 +1,35 @@
+"""How every benchmark reports: one line a figure, and an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value; both bars are upper limits in ``unit``."""
+
+    name: str
+    value: float
+    unit: str
+    bar: float
+    aim: float
+
+    @property
+    def passes(self) -> bool:
+        """Whether the bar is met."""
+        return self.value <= self.bar
+
+    def line(self) -> str:
+        """``PASS|SHORT name value unit (pass ..., aim ...)``."""
+        word = "PASS" if self.passes else "SHORT"
+        return (
+            f"{word} {self.name} {self.value:.1f} {self.unit} (pass {self.bar:g}, aim {self.aim:g})"
+        )
+
+
+def report(figures: list[Figure]) -> int:
+    """Print all figures; 1 when a bar is missed."""
+    for figure in figures:
+        print(figure.line(), flush=True)
+    return 0 if all(figure.passes for figure in figures) else 1
