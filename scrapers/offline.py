@@ -17,7 +17,7 @@ from emdata.contracts.base import Record
 from emdata.errors import ContractError, DocumentError, EmdataError, RowError
 from emdata.settings import Settings
 from scrapers.base import Document, EmergencyDataScraper, Ignored, find_scrapers
-from scrapers.http import HttpClient
+from scrapers.http import HttpClient, trusting_nobody
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -66,7 +66,7 @@ def idle(
 ) -> EmergencyDataScraper:
     """Return a scraper for parsing only; it has a client that has never connected."""
     clock = clock or SystemClock()
-    http = HttpClient(user_agent="emdata offline", clock=clock)
+    http = HttpClient(user_agent="emdata offline", clock=clock, ssl_context=trusting_nobody())
     return scraper(http, settings, clock)
 
 
