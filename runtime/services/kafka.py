@@ -196,7 +196,9 @@ def _prepare(context: Context, java: Java) -> None:
         str(java.executable),
         *("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
         f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",
-        *("-cp", class_path(context), "kafka.tools.StorageTool", "format", "-t", cluster),
+        *("-cp", class_path(context), "kafka.tools.StorageTool", "format"),
+        # One word: an id may begin with a dash, which the tool would take for an option.
+        f"--cluster-id={cluster}",
         *("--ignore-formatted", "-c", str(folder / "server.properties")),
     ]
     done = subprocess.run(
