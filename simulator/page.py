@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
+from simulator.answers import Source
 from simulator.ledger import Ledger
 from simulator.world import World
 
@@ -22,7 +24,7 @@ def front_page(world: World, ledger: Ledger) -> str:
         for name, value in clock.items()
     )
     hosts = "".join(
-        f"<h3>{escape(host)}</h3><ul>{''.join(_link(host, path) for s in sources for path in s.paths)}</ul>"
+        f"<h3>{escape(host)}</h3><ul>{_links(host, sources)}</ul>"
         for host, sources in sorted(world.hosts.items())
     )
     served = "".join(
@@ -44,6 +46,10 @@ def front_page(world: World, ledger: Ledger) -> str:
         f"<li><a href='/_simulator/clock'>clock</a></li>"
         f"<li><a href='/_simulator/faults'>faults</a></li></ul></body></html>"
     )
+
+
+def _links(host: str, sources: Iterable[Source]) -> str:
+    return "".join(_link(host, path) for source in sources for path in source.paths)
 
 
 def _link(host: str, path: str) -> str:
