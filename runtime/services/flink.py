@@ -12,7 +12,7 @@ from runtime.install import Java
 from runtime.services.base import LOOPBACK, NotReady, Service
 from runtime.services.rest import get_json
 
-SLOTS = 6
+SLOTS = 8  # the jobs, and one that rebuilds beside them
 _FRAMEWORK_HEAP_MB = 64
 _FRAMEWORK_OFF_HEAP_MB = 64
 _TASK_OFF_HEAP_MB = 32

@@ -249,7 +249,7 @@ def test_landing_that_does_not_come_up_gives_way_to_what_ran_before(
     deployed(platform, session)
     add_topic(platform, Reading)
     platform.warehouse().execute(raw_table_ddl(Reading))
-    producer = Producer({"bootstrap.servers": platform.settings.kafka_servers})
+    producer = Producer({"bootstrap.servers": platform.settings.kafka_servers, "log_level": 0})
     producer.produce(Reading.dataset.topic, value=b"not JSON")
     assert producer.flush(30) == 0
     report = deploy(
@@ -290,6 +290,6 @@ def probed(platform: Platform) -> list[tuple[int]]:
 
 
 def add_topic(platform: Platform, record: type[Record]) -> None:
-    admin = AdminClient({"bootstrap.servers": platform.settings.kafka_servers})
+    admin = AdminClient({"bootstrap.servers": platform.settings.kafka_servers, "log_level": 0})
     for future in admin.create_topics([NewTopic(record.dataset.topic, num_partitions=1)]).values():
         future.result(timeout=30)

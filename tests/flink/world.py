@@ -30,7 +30,11 @@ class World:
         self.platform = platform
         self.sent: dict[str, list[Value]] = defaultdict(list)
         self._producer = Producer(
-            {"bootstrap.servers": platform.settings.kafka_servers, "enable.idempotence": True}
+            {
+                "bootstrap.servers": platform.settings.kafka_servers,
+                "enable.idempotence": True,
+                "log_level": 0,
+            }
         )
 
     def send(self, records: Iterable[Record], accepted_at: datetime, *, copies: int = 1) -> None:
