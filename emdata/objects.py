@@ -13,6 +13,7 @@ from pathlib import Path
 
 import obstore
 import zstandard
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
 _DAY = re.compile(r"^raw/[^/]+/(\d{4}-\d{2}-\d{2})/")
@@ -39,10 +40,16 @@ class RawStore:
         return cls(LocalStore(prefix=folder))
 
     def put(self, source: str, day: date, body: bytes) -> str:
-        """Store a document; returns its key. Storing it again changes nothing."""
+        """Store a document; returns its key. Storing it again changes nothing.
+
+        Raises OSError when the store does not take it, such as on a full disk.
+        """
         key = f"raw/{source}/{day.isoformat()}/{hashlib.sha256(body).hexdigest()}.zst"
-        if not self._has(key):
-            obstore.put(self._store, key, zstandard.compress(body, LEVEL))
+        try:
+            if not self._has(key):
+                obstore.put(self._store, key, zstandard.compress(body, LEVEL))
+        except BaseError as error:
+            raise OSError(f"{key}: {error}") from error
         return key
 
     def get(self, key: str) -> bytes:

@@ -7,13 +7,14 @@ their segments, which are not removed before they are applied.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections import deque
 from pathlib import Path
 
 import msgspec
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from emdata.commits import Commit, Dead
 from emdata.errors import StateUnavailable
@@ -40,7 +41,7 @@ class Applier:
         """Start the thread."""
         self._thread.start()
 
-    def stop(self, timeout: float = 5.0) -> None:
+    def stop(self, timeout: float = 1.0) -> None:
         """End after the frame at hand; the rest is applied after the next start."""
         with self._changed:
             self._is_stopped = True
@@ -94,14 +95,26 @@ class Applier:
                 apply_commit(self._engine, frame)
             else:
                 apply_dead(self._engine, self._buffer.writer, frame)
-        except SQLAlchemyError as error:
+        except (DataError, IntegrityError, ValueError, TypeError) as error:
             # A frame that PostgreSQL refuses must neither be lost nor stop those behind it.
             self._set_aside(frame, error)
+        except SQLAlchemyError as error:
+            raise StateUnavailable(f"PostgreSQL: {error}") from error
 
-    def _set_aside(self, frame: Commit | Dead, error: SQLAlchemyError) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def _set_aside(self, frame: Commit | Dead, error: Exception) -> None:
+        """Keep a frame as a file; durable before its segment may go.
+
+        Raises StateUnavailable when that cannot be written: then it is tried again later.
+        """
         name = frame.poll_id if isinstance(frame, Commit) else frame.id
         path = self._folder / f"{name}.msgpack"
-        path.write_bytes(msgspec.msgpack.encode(frame))
-        path.with_suffix(".json").write_text(json.dumps({"error": str(error)[:4000]}))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path.with_suffix(".json").write_text(json.dumps({"error": str(error)[:4000]}))
+            with path.open("wb") as file:
+                file.write(msgspec.msgpack.encode(frame))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as failure:
+            raise StateUnavailable(f"{path}: {failure}") from failure
         log.error("commit_set_aside", frame=name, file=str(path), error=str(error)[:500])

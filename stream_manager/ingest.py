@@ -1,12 +1,13 @@
 """The loopback HTTP door: ingest, health, metrics and status.
 
 ``POST /v1/records/<dataset>`` takes a JSON array of records in the contract's field names and is
-answered after fsync. ``GET /health`` (alive), ``/ready`` (can acknowledge and polls), ``/metrics``
-(Prometheus), ``/status`` (JSON).
+answered after fsync: 200, or 503 when some records were deferred. ``GET /health`` (alive),
+``/ready`` (can acknowledge and polls), ``/metrics`` (Prometheus), ``/status`` (JSON).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,12 +19,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from emdata.commits import Commit, DatasetCounts
 from emdata.contracts.base import Record
-from emdata.errors import EmdataError
+from emdata.errors import BufferUnavailable, EmdataError
 from stream_manager.manager import StreamManager
 from stream_manager.session import PollSession
 
 MAX_BODY = 16 << 20
+PATIENCE = 5.0  # seconds a client waits for a commit, or for sequence numbers, before its 503
 Status = Callable[[], dict[str, Any]]
 
 
@@ -39,6 +42,7 @@ class IngestApp:
     ) -> None:
         self._manager, self._records = manager, records
         self._token, self._status = token, status
+        self._finishing: set[asyncio.Task[Commit]] = set()
 
     def app(self) -> Starlette:
         """Return the ASGI application."""
@@ -81,38 +85,55 @@ class IngestApp:
             return problem(413, "body too large", f"at most {MAX_BODY} bytes a request")
         try:
             rows = msgspec.json.decode(body, type=list[msgspec.Raw])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             return problem(400, "not a JSON array", str(error))
-        await self._manager.load_dataset(name)
+        try:
+            await asyncio.wait_for(self._manager.be_certain_of_numbers(), PATIENCE)
+        except TimeoutError:
+            detail = "sequence numbers wait for PostgreSQL after damage to the buffer"
+            return problem(503, "not ready", detail)
         session = self._manager.new_session(
             f"ingest-{name}", record.dataset.source, cursor={}, batch_size=1000, compare=False
         )
-        return await _take_rows(session, record, rows)
+        return await self._take_rows(session, record, rows)
 
-
-async def _take_rows(
-    session: PollSession, record: type[Record], rows: list[msgspec.Raw]
-) -> Response:
-    rejected = []
-    for index, raw in enumerate(rows):
+    async def _take_rows(
+        self, session: PollSession, record: type[Record], rows: list[msgspec.Raw]
+    ) -> Response:
+        rejected: list[dict[str, Any]] = []
+        failure: BufferUnavailable | None = None
         try:
-            value = msgspec.json.decode(raw, type=record)
-        except (msgspec.MsgspecError, EmdataError) as error:
-            session.row_rejected(bytes(raw), error)
-            rejected.append({"index": index, "reason": str(error)})
-            continue
-        await session.row_parsed([value])
-    commit = await session.finish("ok")
-    counts = commit.datasets.get(record.dataset.name)
-    accepted = 0 if counts is None else counts.accepted
-    deferred = 0 if counts is None else counts.deferred
-    answer = {
-        "poll_id": commit.poll_id,
-        "accepted": accepted,
-        "deferred": deferred,
-        "rejected": rejected,
-    }
-    return JSONResponse(answer, 503 if deferred else 200)
+            for index, raw in enumerate(rows):
+                reasons = await _take_row(session, record, raw)
+                rejected.extend({"index": index, "reason": reason} for reason in reasons)
+        except BufferUnavailable as error:
+            failure = error
+        outcome = "ok" if failure is None else "failed"
+        ending = asyncio.create_task(session.finish(outcome, error=failure))
+        self._finishing.add(ending)
+        ending.add_done_callback(self._finishing.discard)
+        done, _ = await asyncio.wait({ending}, timeout=PATIENCE)
+        if not done:
+            return problem(503, "buffer unavailable", "nothing was acknowledged; send it again")
+        commit = ending.result()
+        counts = commit.datasets.get(record.dataset.name) or DatasetCounts()
+        answer = {
+            "poll_id": commit.poll_id,
+            "accepted": counts.accepted,
+            "deferred": counts.deferred,
+            "rejected": rejected,
+        }
+        return JSONResponse(answer, 503 if counts.deferred or failure is not None else 200)
+
+
+async def _take_row(session: PollSession, record: type[Record], raw: msgspec.Raw) -> list[str]:
+    """Give one row to the session; returns why it was rejected, if it was."""
+    try:
+        value = msgspec.json.decode(raw, type=record)
+    except (msgspec.MsgspecError, EmdataError, RecursionError) as error:
+        session.row_rejected(bytes(raw), error)
+        return [str(error)]
+    return await session.row_parsed([value])
 
 
 async def _body(request: Request) -> bytes | None:

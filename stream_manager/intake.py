@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -11,14 +13,16 @@ from sqlalchemy import Engine
 from emdata.clock import Clock
 from emdata.commits import Commit, Dead
 from emdata.contracts.base import Priority, utc_text
+from emdata.envelope import Accepted
+from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager import metrics
 from stream_manager.applier import Applier
 from stream_manager.buffer import BufferLog, BufferWriter, Entry, Recovery
 from stream_manager.delivery import Delivery
-from stream_manager.producers import RecordProducer
+from stream_manager.interrupted import interrupted_commit
+from stream_manager.producers import Lane, RecordProducer
 from stream_manager.queues import PriorityQueues
-from stream_manager.session import interrupted_commit
 
 log = get_logger(__name__)
 
@@ -46,7 +50,7 @@ class Intake:
         engine: Engine,
         clock: Clock,
         *,
-        make_producer: Callable[[bool], RecordProducer],
+        make_producer: Callable[[Lane], RecordProducer],
         is_up: Callable[[], bool],
     ) -> None:
         self.config, self._clock = config, clock
@@ -64,6 +68,7 @@ class Intake:
             on_refused=self._refused,
         )
         self.writer = BufferWriter(self.log, clock, self._durable)
+        self.is_numbering_certain = False
 
     def open(self) -> Recovery:
         """Recover the log and queue what it still holds.
@@ -72,6 +77,10 @@ class Intake:
         """
         recovery = self.log.open()
         metrics.QUARANTINED.inc(recovery.quarantined_bytes)
+        metrics.TORN.inc(recovery.torn_bytes)
+        # A whole log carries the numbers itself; anything less is compared with PostgreSQL first.
+        damaged = recovery.torn_bytes + recovery.quarantined_bytes
+        self.is_numbering_certain = self.log.epoch > 1 and damaged == 0
         for segment, commit in recovery.commits:
             self.applier.put(segment, [commit])
         for segment, dead in recovery.deads:
@@ -120,6 +129,7 @@ class Intake:
         """Set the gauges."""
         for priority, depth in self.queues.depths().items():
             metrics.QUEUE_DEPTH.labels(priority).set(depth)
+        metrics.PARKED.set(self.delivery.parked)
         metrics.IN_FLIGHT.set(self.delivery.in_flight)
         metrics.BUFFER_BYTES.set(self.log.size_bytes())
         metrics.BUFFER_SEGMENTS.set(self.log.segment_count())
@@ -137,7 +147,12 @@ class Intake:
 
     def _refused(self, entry: Entry, reason: str) -> None:
         """Move a record that Kafka will never take to the dead letters, through the log."""
-        record = self.log.read(entry)
+        try:
+            record = self.log.read(entry)
+        except BufferUnavailable as error:
+            log.warning("refused_record_unreadable", segment=entry.segment, error=str(error))
+            self.queues.put_back([entry])
+            return
         dead = Dead(
             f"{record.writer}-{record.dataset}-{record.seq}",
             record.stream,
@@ -151,7 +166,11 @@ class Intake:
             utc_text(self._clock.now()),
         )
         log.error("record_refused_by_kafka", id=dead.id, reason=reason)
-        # Released only once the dead letter itself is durable.
-        self.writer.append([], deads=[dead]).add_done_callback(
-            lambda done: None if done.exception() else self.log.delivered([entry])
-        )
+        self.writer.append([], deads=[dead]).add_done_callback(partial(self._buried, entry))
+
+    def _buried(self, entry: Entry, done: Future[list[Accepted]]) -> None:
+        # Released only once the dead letter itself is durable; else Kafka is asked once more.
+        if done.exception() is None:
+            self.log.delivered([entry])
+        else:
+            self.queues.put_back([entry])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +22,8 @@ from stream_manager.intake import Intake
 log = get_logger(__name__)
 BUSY_SECONDS, IDLE_SECONDS = 1.0, 2.0
 RECOUNT_SECONDS = 60.0
-STUCK_SECONDS = 120.0
+STUCK_SECONDS, STUCK_LONGEST = 120.0, 3600.0
+MARKS = 8
 
 
 class LedgerKeeper:
@@ -44,6 +46,8 @@ class LedgerKeeper:
         self._balances: dict[str, Balance] = {}
         self._progress: dict[str, tuple[int, float]] = {}
         self._counted_at: dict[str, float] = {}
+        self._marks: dict[str, deque[int]] = {}
+        self._patience: dict[str, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
@@ -54,7 +58,7 @@ class LedgerKeeper:
     def stop(self) -> None:
         """Stop the thread."""
         self._stop.set()
-        self._thread.join(5.0)
+        self._thread.join(3.0)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the balances as plain rows."""
@@ -100,10 +104,24 @@ class LedgerKeeper:
         if record is None or self._stop.is_set():
             return False
         is_settled = before is not None and before.high_seq == seq and before.on_the_way == 0
-        if is_settled and now - self._counted_at.get(name, 0.0) < RECOUNT_SECONDS:
+        is_recount = now - self._counted_at.get(name, -RECOUNT_SECONDS) >= RECOUNT_SECONDS
+        if is_settled and not is_recount:
             return False
-        self._counted_at[name] = now
-        balance = settle(self._engine, self._warehouse, record, self._intake.config.writer, seq)
+        marks = self._marks.setdefault(name, deque(maxlen=MARKS))
+        balance = settle(
+            self._engine,
+            self._warehouse,
+            record,
+            self._intake.config.writer,
+            seq,
+            now=self._clock.now(),
+            since=None if is_recount else before,
+            marks=tuple(marks),
+        )
+        if is_recount:
+            self._counted_at[name] = now
+        if seq not in marks:
+            marks.append(seq)
         self._balances[name] = balance
         metrics.ON_THE_WAY.labels(name).set(balance.on_the_way)
         metrics.LANDED.labels(name).set(balance.landed)
@@ -118,10 +136,16 @@ class LedgerKeeper:
         landed, since = self._progress.get(name, (-1, now))
         if balance.landed != landed or balance.on_the_way == 0:
             self._progress[name] = (balance.landed, now)
+            self._patience.pop(name, None)
             return
-        waiting = sum(self._intake.queues.depths().values()) + self._intake.delivery.in_flight
-        if waiting or now - since < STUCK_SECONDS:
+        delivery = self._intake.delivery
+        waiting = sum(self._intake.queues.depths().values()) + delivery.in_flight + delivery.parked
+        patience = self._patience.get(name, STUCK_SECONDS)
+        if waiting or now - since < patience:
             return
+        # What the topic has lost as well stays missing: look again, but ever more seldom.
+        self._patience[name] = min(patience * 2, STUCK_LONGEST)
+        self._progress[name] = (balance.landed, now)
         seqs = missing_seqs(
             self._engine,
             self._warehouse,
@@ -132,4 +156,3 @@ class LedgerKeeper:
         )
         log.error("records_stuck_on_the_way", dataset=name, missing=len(seqs), first=seqs[:20])
         self._resend(record, balance.writer, seqs)
-        self._progress[name] = (balance.landed, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from sqlalchemy import Engine
 from emdata.clock import Clock, Monotonic
 from emdata.commits import Commit
 from emdata.errors import EmdataError, StateUnavailable
-from emdata.state.reads import load_cursor, load_seen, register_streams
+from emdata.state.reads import load_cursor, load_high_seqs, load_seen, register_streams
 from emdata.state.requests import Request
 from emdata.telemetry import get_logger
 from stream_manager import metrics
@@ -25,18 +26,23 @@ from stream_manager.session import PollContext, PollSession
 
 log = get_logger(__name__)
 RETRY_FIRST = 5.0
+STOP_SECONDS = 3.0
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass
 class Stream:
-    """A running stream and what its last poll said."""
+    """A running stream and what its last poll said.
+
+    asked: ids of requests already taken; their answer reaches PostgreSQL some time later.
+    """
 
     connector: Connector
     config: StreamConfig
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     requests: list[Request] = field(default_factory=list)
+    asked: deque[int] = field(default_factory=lambda: deque(maxlen=1000))
     cursor: dict[str, Any] | None = None
     task: asyncio.Task[None] | None = None
     last: Commit | None = None
@@ -63,23 +69,23 @@ class StreamManager:
         stream.task = asyncio.create_task(self._run(stream), name=f"stream-{connector.name}")
 
     async def stop_streaming(self, name: str) -> None:
-        """Stop a stream; a poll under way is recorded as interrupted at the next start."""
+        """Stop a stream; a poll under way is recorded as interrupted."""
         stream = self._streams.pop(name)
         if stream.task is not None:
             stream.task.cancel()
-            await asyncio.gather(stream.task, return_exceptions=True)
+            await asyncio.wait({stream.task}, timeout=STOP_SECONDS)
 
     async def stop(self) -> None:
         """Stop all streams."""
-        for name in list(self._streams):
-            await self.stop_streaming(name)
+        await asyncio.gather(*(self.stop_streaming(name) for name in list(self._streams)))
 
     def request(self, request: Request) -> bool:
         """Ask for a poll; False when the stream does not run here."""
         stream = self._streams.get(request.stream)
         if stream is None:
             return False
-        if all(known.id != request.id for known in stream.requests):
+        if request.id not in stream.asked:
+            stream.asked.append(request.id)
             stream.requests.append(request)
             stream.wake.set()
         return True
@@ -122,6 +128,18 @@ class StreamManager:
         """Return one row a stream: mode, interval and its last poll."""
         return [self._row(name, stream) for name, stream in sorted(self._streams.items())]
 
+    async def be_certain_of_numbers(self) -> None:
+        """Compare sequence numbers with PostgreSQL when the log alone may not know them all.
+
+        That is so after damage and in an empty directory; then this waits for PostgreSQL, because
+        a number given twice would replace a record that landed.
+        """
+        intake = self.intake
+        if not intake.is_numbering_certain:
+            known = await self._from_state(load_high_seqs, intake.config.writer)
+            intake.log.raise_seqs(known)
+            intake.is_numbering_certain = True
+
     async def load_dataset(self, dataset: str) -> None:
         """Load a dataset's hashes once; waits as long as PostgreSQL is away."""
         if not self._seen.is_loaded(dataset):
@@ -132,7 +150,13 @@ class StreamManager:
     async def _run(self, stream: Stream) -> None:
         await self._load(stream)
         while True:
-            wait = await self._poll(stream)
+            try:
+                wait = await self._poll(stream)
+            except Exception:
+                # Whatever it was, it is this stream's alone, and the next poll may do better.
+                log.exception("stream_crashed", stream=stream.connector.name)
+                stream.failures += 1
+                wait = self._retry_seconds(stream)
             try:
                 await asyncio.wait_for(stream.wake.wait(), timeout=wait)
             except TimeoutError:
@@ -140,6 +164,7 @@ class StreamManager:
 
     async def _load(self, stream: Stream) -> None:
         """Wait for the state: without it a poll would publish what is long known."""
+        await self.be_certain_of_numbers()
         while not await asyncio.to_thread(self.intake.applier.wait_until_empty, 1.0):
             pass
         for record in stream.connector.emits:
@@ -189,17 +214,25 @@ class StreamManager:
         )
         arguments = dict(backfill.arguments) if backfill is not None else {}
         try:
-            await stream.connector.run_poll(session, arguments)
-        except Exception as error:
-            # A bug in one connector must not end the others; it is recorded as that poll's end.
-            log.exception("poll_crashed", stream=stream.connector.name)
-            await session.finish("failed", error=error)
-        if session.commit is None:
-            await session.finish("failed", error=EmdataError("the connector finished no poll"))
+            await self._drive(stream, session, arguments)
+        except BaseException:
+            await session.interrupt()
+            raise
         commit = session.commit
         if commit is None:
             raise AssertionError("a finished session has a commit")
         return commit
+
+    async def _drive(self, stream: Stream, session: PollSession, arguments: dict[str, Any]) -> None:
+        try:
+            await stream.connector.run_poll(session, arguments)
+        except Exception as error:
+            # A bug in one connector must not end the others; it is recorded as that poll's end.
+            log.exception("poll_crashed", stream=stream.connector.name)
+            if session.commit is None:
+                await session.finish("failed", error=error)
+        if session.commit is None:
+            await session.finish("failed", error=EmdataError("the connector finished no poll"))
 
     def _note(self, stream: Stream, commit: Commit) -> None:
         stream.last = commit
@@ -223,11 +256,15 @@ class StreamManager:
     def _wait_after(self, stream: Stream, commit: Commit, took: float) -> float:
         every = stream.config.every_seconds
         if commit.outcome == "failed":
-            retry: float = min(RETRY_FIRST * 2 ** (stream.failures - 1), max(every, RETRY_FIRST))
-            return retry * random.uniform(0.8, 1.2)  # noqa: S311  spreading, not secrecy
+            return self._retry_seconds(stream)
         if any(counts.deferred for counts in commit.datasets.values()):
             return min(every, 30.0)
         return max(every - took, min(every, 0.1))
+
+    def _retry_seconds(self, stream: Stream) -> float:
+        doubled = RETRY_FIRST * 2.0 ** min(stream.failures - 1, 20)
+        longest = max(stream.config.every_seconds, RETRY_FIRST)
+        return min(doubled, longest) * random.uniform(0.8, 1.2)  # noqa: S311  spreading
 
     def _registration(self, stream: Stream) -> dict[str, Any]:
         return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -16,6 +17,16 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from emdata.envelope import Accepted, kafka_headers, kafka_value
 
 Report = Callable[[KafkaError | None, Message], None]
+
+
+class Lane(StrEnum):
+    """Which producer: for everything, for CRITICAL, or one message a batch for suspects."""
+
+    BULK = "bulk"
+    CRITICAL = "critical"
+    ALONE = "alone"
+
+
 DAY_MS = 86_400_000
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -29,6 +40,18 @@ REFUSED_FOR_GOOD = frozenset(
         KafkaError._INVALID_ARG,
     }
 )
+
+
+# The topic's trouble and not the broker's: other topics must go on meanwhile.
+OF_THE_TOPIC = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
+FATAL = frozenset({KafkaError._FATAL, KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 
 class RecordProducer(Protocol):
@@ -51,11 +74,12 @@ class KafkaProducer:
     """A confluent-kafka producer for accepted records."""
 
     def __init__(
-        self, servers: str, *, critical: bool, extra: dict[str, Any] | None = None
+        self, servers: str, lane: Lane = Lane.BULK, *, extra: dict[str, Any] | None = None
     ) -> None:
+        is_critical = lane is Lane.CRITICAL
         config: dict[str, Any] = {
             "bootstrap.servers": servers,
-            "client.id": "emdata-critical" if critical else "emdata",
+            "client.id": f"emdata-{lane}",
             "enable.idempotence": True,
             "acks": "all",
             "max.in.flight.requests.per.connection": 5,
@@ -63,12 +87,16 @@ class KafkaProducer:
             "message.max.bytes": MAX_MESSAGE_BYTES,
             "reconnect.backoff.max.ms": 2000,
             "socket.keepalive.enable": True,
-            "linger.ms": 0 if critical else 5,
-            "compression.type": "none" if critical else "lz4",
+            # A topic that is gone must not hold its records in flight for long.
+            "topic.metadata.propagation.max.ms": 5000,
+            "linger.ms": 5 if lane is Lane.BULK else 0,
+            "compression.type": "none" if is_critical else "lz4",
             "queue.buffering.max.messages": 20_000,
             "queue.buffering.max.kbytes": 64 * 1024,
             "log_level": 3,
         }
+        if lane is Lane.ALONE:
+            config["batch.num.messages"] = 1
         self._producer = Producer(
             {**config, **(extra or {})}, logger=logging.getLogger("librdkafka")
         )
@@ -95,6 +123,11 @@ class KafkaProducer:
 def is_refused_for_good(error: KafkaError) -> bool:
     """Whether sending the same record again cannot help."""
     return error.code() in REFUSED_FOR_GOOD
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Whether the producer that reported this can never send again."""
+    return error.fatal() or error.code() in FATAL
 
 
 def error_of(exception: KafkaException) -> KafkaError:

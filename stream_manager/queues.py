@@ -14,6 +14,7 @@ from emdata.contracts.base import Priority
 from stream_manager.buffer import Entry
 
 WEIGHTS = {Priority.CRITICAL: 6, Priority.HIGH: 3, Priority.NORMAL: 2, Priority.LOW: 1}
+_TURNS = tuple(priority for priority, weight in WEIGHTS.items() for _ in range(weight))
 
 
 class PriorityQueues:
@@ -23,6 +24,7 @@ class PriorityQueues:
         self._queues: dict[Priority, deque[Entry]] = {p: deque() for p in Priority}
         self._memory_bytes = memory_bytes
         self._held = 0
+        self._turn = 0
         self._changed = threading.Condition()
 
     def put(self, entries: Iterable[Entry]) -> None:
@@ -33,14 +35,13 @@ class PriorityQueues:
         """Queue entries again in front, in their order, because Kafka did not take them."""
         self._add(reversed(list(entries)), front=True)
 
-    def take(self, limit: int, timeout: float) -> list[Entry]:
-        """Return up to ``limit`` entries by weight; waits at most ``timeout`` seconds for one."""
+    def take(self, limit: int) -> list[Entry]:
+        """Return up to ``limit`` entries by weight, without waiting for any."""
         with self._changed:
-            if not any(self._queues.values()):
-                self._changed.wait(timeout)
             taken: list[Entry] = []
-            while len(taken) < limit and any(self._queues.values()):
-                self._round(taken, limit)
+            left = sum(map(len, self._queues.values()))
+            while len(taken) < min(limit, left):
+                self._take_turn(taken)
             for entry in taken:
                 if entry.record is not None:
                     self._held -= entry.size
@@ -51,16 +52,28 @@ class PriorityQueues:
         with self._changed:
             return {priority.name: len(queue) for priority, queue in self._queues.items()}
 
+    def is_waiting(self, priority: Priority) -> bool:
+        """Whether an entry of this priority waits."""
+        with self._changed:
+            return bool(self._queues[priority])
+
+    def wait(self, timeout: float) -> None:
+        """Wait at most ``timeout`` seconds until an entry waits."""
+        with self._changed:
+            if not any(self._queues.values()):
+                self._changed.wait(timeout)
+
     def wake(self) -> None:
         """Let a waiting ``take`` return, such as at the end."""
         with self._changed:
             self._changed.notify_all()
 
-    def _round(self, taken: list[Entry], limit: int) -> None:
-        for priority, weight in WEIGHTS.items():
-            queue = self._queues[priority]
-            for _ in range(min(weight, len(queue), limit - len(taken))):
-                taken.append(queue.popleft())
+    def _take_turn(self, taken: list[Entry]) -> None:
+        # The turn outlives the call: many small takes must not all begin with CRITICAL.
+        queue = self._queues[_TURNS[self._turn]]
+        self._turn = (self._turn + 1) % len(_TURNS)
+        if queue:
+            taken.append(queue.popleft())
 
     def _add(self, entries: Iterable[Entry], *, front: bool) -> None:
         with self._changed:

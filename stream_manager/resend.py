@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import uuid
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from emdata.contracts.base import Record
+from emdata.errors import TransientError
 from emdata.telemetry import get_logger
+from stream_manager.producers import MAX_MESSAGE_BYTES
 
 log = get_logger(__name__)
 TIMEOUT = 10.0
+
+
+class KafkaUnavailable(TransientError):
+    """Kafka did not do what was asked; it may later."""
+
+    code = "kafka_unavailable"
 
 
 def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: list[int]) -> int:
     """Read a topic from its start and produce the named records once more; returns how many.
 
     The table's key makes a second arrival harmless. What the topic no longer holds is logged.
+    Raises KafkaUnavailable when the broker does not answer or has no such topic.
     """
-    wanted = {f"{writer}-{record.dataset.name}-{seq}".encode(): seq for seq in seqs}
-    producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True})
+    wanted: dict[str | bytes | None, int] = {
+        f"{writer}-{record.dataset.name}-{seq}".encode(): seq for seq in seqs
+    }
+    producer = Producer(
+        {
+            "bootstrap.servers": servers,
+            "enable.idempotence": True,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+        }
+    )
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -30,9 +47,13 @@ def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: lis
     )
     try:
         found = _scan(consumer, producer, record.dataset.topic, wanted)
-        producer.flush(TIMEOUT)
+        late = producer.flush(TIMEOUT)
+    except (KafkaException, BufferError) as error:
+        raise KafkaUnavailable(f"topic {record.dataset.topic}: {error}") from error
     finally:
         consumer.close()
+    if late:
+        raise KafkaUnavailable(f"topic {record.dataset.topic}: {late} records not confirmed")
     if wanted:
         log.error(
             "records_not_in_topic", topic=record.dataset.topic, seqs=sorted(wanted.values())[:100]
@@ -40,8 +61,13 @@ def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: lis
     return found
 
 
-def _scan(consumer: Consumer, producer: Producer, topic: str, wanted: dict[bytes, int]) -> int:
-    partitions = consumer.list_topics(topic, timeout=TIMEOUT).topics[topic].partitions
+def _scan(
+    consumer: Consumer, producer: Producer, topic: str, wanted: dict[str | bytes | None, int]
+) -> int:
+    described = consumer.list_topics(topic, timeout=TIMEOUT).topics.get(topic)
+    if described is None or described.error is not None:
+        raise KafkaUnavailable(f"topic {topic} does not exist")
+    partitions = described.partitions
     found = 0
     for number in partitions:
         place = TopicPartition(topic, number)
@@ -64,10 +90,10 @@ def _scan(consumer: Consumer, producer: Producer, topic: str, wanted: dict[bytes
     return found
 
 
-def _headers(message: Message) -> list[tuple[str, bytes]]:
+def _headers(message: Message) -> list[tuple[str, str | bytes | None]]:
     pairs = message.headers() or []
     return [(pair[0], pair[1]) for pair in pairs if isinstance(pair[1], bytes)]
 
 
-def _event_id(message: Message) -> bytes:
-    return dict(_headers(message)).get("ce_id", b"")
+def _event_id(message: Message) -> str | bytes | None:
+    return dict(_headers(message)).get("ce_id")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +15,9 @@ import uvicorn
 
 from emdata.clock import SystemClock
 from emdata.contracts.base import Record
-from emdata.errors import StateUnavailable
+from emdata.errors import ServiceError
 from emdata.settings import Settings
 from emdata.state.database import connect
-from emdata.state.reads import load_high_seqs
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
 from stream_manager.connector import Connector, StreamConfig
@@ -62,12 +62,11 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         ),
         engine,
         clock,
-        make_producer=lambda critical: KafkaProducer(settings.kafka_servers, critical=critical),
+        make_producer=partial(KafkaProducer, settings.kafka_servers),
         is_up=partial(broker_answers, settings.kafka_servers),
     )
-    recovery = intake.open()
-    _raise_seqs(intake, engine, settings.writer)
-    intake.start(recovery)
+    ending = Ending()
+    intake.start(intake.open())
     manager = StreamManager(intake, engine, clock, is_simulated=config.is_simulated)
     keeper = LedgerKeeper(
         intake,
@@ -86,26 +85,43 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         manager.start_streaming(connector, stream)
     listener = asyncio.create_task(RequestListener(manager, engine).run())
     try:
-        await _serve_http(app, settings.manager_port)
+        await _serve_http(app, settings.manager_port, ending)
     finally:
-        log.info("manager_stopping")
+        log.info("manager_stopping", crashed=ending.crashed)
         listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
-        await manager.stop()
-        keeper.stop()
+        await asyncio.wait({listener}, timeout=1.0)
+        await asyncio.gather(manager.stop(), asyncio.to_thread(keeper.stop))
         await asyncio.to_thread(intake.stop)
         engine.dispose()
         log.info("manager_stopped")
+    if ending.crashed:
+        raise ServiceError(f"thread {ending.crashed} of the stream manager died; see its log")
 
 
-async def _serve_http(app: Any, port: int) -> None:
+class Ending:
+    """Why the process ends: a signal, or a thread without which it would only look alive."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.crashed = ""
+        self._loop = asyncio.get_running_loop()
+        threading.excepthook = self._thread_died
+
+    def _thread_died(self, args: threading.ExceptHookArgs) -> None:
+        self.crashed = args.thread.name if args.thread is not None else "unknown"
+        error = args.exc_value
+        log.critical("thread_died", thread=self.crashed, exc_info=error)
+        self._loop.call_soon_threadsafe(self.stop.set)
+
+
+async def _serve_http(app: Any, port: int, ending: Ending) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"
         )
     )
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
+    stop = ending.stop
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     # uvicorn's own handlers would raise the signal again after its shutdown.
@@ -115,14 +131,6 @@ async def _serve_http(app: Any, port: int) -> None:
     server.should_exit = server.force_exit = True
     stopping.cancel()
     await running
-
-
-def _raise_seqs(intake: Intake, engine: Any, writer: int) -> None:
-    try:
-        intake.log.raise_seqs(load_high_seqs(engine, writer))
-    except StateUnavailable as error:
-        # The log itself carries the numbers; PostgreSQL only helps when segments were removed.
-        log.warning("seqs_not_compared", error=str(error)[:200])
 
 
 def _status(manager: StreamManager, keeper: LedgerKeeper, config: ServiceConfig) -> dict[str, Any]:
@@ -140,6 +148,7 @@ def _status(manager: StreamManager, keeper: LedgerKeeper, config: ServiceConfig)
             "max_bytes": intake.config.max_bytes,
             "segments": intake.log.segment_count(),
             "in_flight": intake.delivery.in_flight,
+            "parked": intake.delivery.parked,
             "unapplied": intake.applier.depth(),
             "is_kafka_connected": intake.delivery.is_connected,
             "is_state_reachable": intake.applier.is_reachable,

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from emdata.clock import Clock
 from emdata.commits import Commit, DatasetCounts, Dead, SeenUpdate
 from emdata.contracts.base import Priority, Record, utc_text
+from emdata.derive.limits import check_storable
 from emdata.envelope import Accepted, Draft
-from emdata.errors import BufferUnavailable, EmdataError
+from emdata.errors import BufferUnavailable, EmdataError, PermanentError
 from emdata.telemetry import get_logger
 from stream_manager import metrics
 from stream_manager.buffer import BufferWriter
@@ -27,7 +30,32 @@ from stream_manager.seen import SeenIndex
 log = get_logger(__name__)
 MAX_PAYLOAD = MAX_MESSAGE_BYTES - 64 * 1024
 MAX_DEAD_BYTES = 1 << 20
+MAX_DEAD_TOTAL = 64 << 20
 MAX_REASON = 4000
+
+# What a record's own methods may raise; each costs that record only.
+RECORD_ERRORS = (
+    EmdataError,
+    msgspec.MsgspecError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+)
+
+
+class Interrupted(EmdataError):
+    """A poll ended before it was complete, because its stream was stopped."""
+
+    code = "interrupted"
+
+
+class RecordTooLarge(PermanentError):
+    """A record is larger than a Kafka message may be."""
+
+    code = "record_too_large"
 
 
 @dataclass
@@ -81,6 +109,9 @@ class PollSession:
         self._overlay: dict[tuple[str, bytes], bytes] = {}
         self._accepted: dict[str, list[SeenUpdate]] = {}
         self._deads: dict[str, Dead] = {}
+        self._dead_bytes = 0
+        self._writing: asyncio.Future[list[Accepted]] | None = None
+        self._committing: Commit | None = None
 
     def document(self, size: int, raw_document: str | None = None) -> None:
         """Count one document of the source; ``raw_document`` names its kept bytes."""
@@ -104,17 +135,17 @@ class PollSession:
         self.tally.rejected += 1
         self._dead(None, raw, error)
 
-    async def row_parsed(self, records: Sequence[Record]) -> None:
-        """Count a parsed row and take its records.
+    async def row_parsed(self, records: Sequence[Record]) -> list[str]:
+        """Count a parsed row and take its records; returns why some of them were rejected.
 
         Raises BufferUnavailable when a full batch cannot be made durable.
         """
         self.tally.rows += 1
         self.tally.parsed += 1
-        for record in records:
-            self._take(record)
+        reasons = [reason for record in records if (reason := self._take(record)) is not None]
         if len(self._pending) >= self.context.batch_size:
             await self._flush()
+        return reasons
 
     async def finish(
         self,
@@ -140,64 +171,123 @@ class PollSession:
             raise AssertionError(
                 f"the ledger of poll {self.context.poll_id} does not balance: {commit}"
             )
-        await self._write(commit)
+        wait = 0.5
+        while not await self._write(commit):
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 10.0)
+        return self._end(commit)
+
+    async def interrupt(self) -> None:
+        """End a poll that was cancelled: what was accepted counts, the cursor stays.
+
+        Tried once; where the buffer cannot write, the next start of the log does the same.
+        """
+        if self.commit is not None:
+            return
+        if self._committing is not None:
+            if self._writing is None or await self._is_written(self._committing):
+                return
+        elif self._writing is not None:
+            try:
+                self._book(await self._writing)
+            except BufferUnavailable as error:
+                log.warning("batch_not_durable", stream=self.context.stream, error=str(error))
+        # Whatever was taken and is not booked was never acknowledged.
+        for counts in self._counts.values():
+            booked = counts.unchanged + counts.rejected + counts.deferred + counts.accepted
+            counts.deferred += counts.records - booked
+        if self.tally.rows:
+            commit = self._commit("interrupted", None, False, Interrupted("the poll was stopped"))
+            if await self._write(commit):
+                self._end(commit)
+
+    async def _is_written(self, commit: Commit) -> bool:
+        try:
+            if self._writing is not None:
+                await self._writing
+        except BufferUnavailable:
+            return False
+        self._end(commit)
+        return True
+
+    def _end(self, commit: Commit) -> Commit:
         for dataset, updates in self._accepted.items():
             self.context.seen.update(dataset, updates)
         self.commit = commit
         self._publish(commit)
         return commit
 
-    async def _write(self, commit: Commit) -> None:
-        wait = 0.5
-        while True:
-            try:
-                await asyncio.wrap_future(self.context.buffer.append([], commit=commit))
-            except BufferUnavailable as error:
-                log.warning("commit_not_durable", stream=commit.stream, error=str(error))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 10.0)
-            else:
-                return
+    async def _write(self, commit: Commit) -> bool:
+        self._committing = commit
+        try:
+            await self._append([], commit)
+        except BufferUnavailable as error:
+            log.warning("commit_not_durable", stream=commit.stream, error=str(error))
+            return False
+        except BaseException:
+            if self._writing is None:
+                self._committing = None
+            raise
+        return True
 
-    def _take(self, record: Record) -> None:
+    async def _append(self, batch: list[Draft], commit: Commit | None = None) -> list[Accepted]:
+        """Append, so that a cancelled poll can still find out what became of it."""
+        self._writing = asyncio.wrap_future(self.context.buffer.append(batch, commit=commit))
+        try:
+            accepted = await asyncio.shield(self._writing)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._writing = None
+            raise
+        self._writing = None
+        return accepted
+
+    def _take(self, record: Record) -> str | None:
         dataset = record.dataset
         counts = self._counts.setdefault(dataset.name, DatasetCounts())
         counts.records += 1
-        self._note_event(counts, getattr(record, dataset.event_time))
-        key_hash, content_hash = record.key_hash(), record.content_hash()
-        known = self._overlay.get((dataset.name, key_hash))
-        if known is None:
-            known = self.context.seen.content(dataset.name, key_hash)
-        if self.context.compare and known == content_hash:
-            counts.unchanged += 1
-            return
+        try:
+            key_hash, content_hash = record.key_hash(), record.content_hash()
+            self._note_event(counts, getattr(record, dataset.event_time))
+            if self.context.compare and self._known(dataset.name, key_hash) == content_hash:
+                counts.unchanged += 1
+                return None
+            draft = self._draft(record, key_hash, content_hash)
+        except RECORD_ERRORS as error:
+            counts.rejected += 1
+            self._dead(dataset.name, _bytes_of(record), error)
+            return str(error)
+        if not self.context.admits(Priority(draft.priority)):
+            counts.deferred += 1
+            return None
+        self._overlay[dataset.name, key_hash] = content_hash
+        self._pending.append(draft)
+        return None
+
+    def _known(self, dataset: str, key_hash: bytes) -> bytes | None:
+        known = self._overlay.get((dataset, key_hash))
+        return self.context.seen.content(dataset, key_hash) if known is None else known
+
+    def _draft(self, record: Record, key_hash: bytes, content_hash: bytes) -> Draft:
+        check_storable(record)
         payload = record.payload()
         if len(payload) > MAX_PAYLOAD:
-            counts.rejected += 1
-            limit = EmdataError(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
-            self._dead(dataset.name, payload, limit)
-            return
-        priority = record.priority()
-        if not self.context.admits(priority):
-            counts.deferred += 1
-            return
-        self._overlay[dataset.name, key_hash] = content_hash
-        self._pending.append(
-            Draft(
-                dataset.name,
-                self.context.source,
-                self.context.stream,
-                dataset.topic,
-                self.context.poll_id,
-                record.record_key(),
-                record.version_text(),
-                record.kafka_key(),
-                key_hash,
-                content_hash,
-                int(priority),
-                self.context.is_simulated,
-                payload,
-            )
+            raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
+        return Draft(
+            record.dataset.name,
+            self.context.source,
+            self.context.stream,
+            record.dataset.topic,
+            self.context.poll_id,
+            record.record_key(),
+            record.version_text(),
+            record.kafka_key(),
+            key_hash,
+            content_hash,
+            int(record.priority()),
+            self.context.is_simulated,
+            payload,
         )
 
     async def _flush(self) -> None:
@@ -205,7 +295,7 @@ class PollSession:
         for start in range(0, len(drafts), self.context.batch_size):
             batch = drafts[start : start + self.context.batch_size]
             try:
-                accepted = await asyncio.wrap_future(self.context.buffer.append(batch))
+                accepted = await self._append(batch)
             except BufferUnavailable:
                 # Nothing of these was acknowledged, so the poll never had them.
                 self._forget(drafts[start:])
@@ -244,6 +334,8 @@ class PollSession:
         digest = hashlib.sha256(f"{self.context.stream}|{dataset}|{cause}|".encode() + payload)
         identity = digest.hexdigest()[:32]
         before = self._deads.get(identity)
+        kept = payload[:MAX_DEAD_BYTES] if self._dead_bytes < MAX_DEAD_TOTAL else payload[:1024]
+        self._dead_bytes += 0 if before is not None else len(kept)
         self._deads[identity] = Dead(
             identity,
             self.context.stream,
@@ -252,7 +344,7 @@ class PollSession:
             self.context.poll_id,
             cause,
             str(error)[:MAX_REASON],
-            payload[:MAX_DEAD_BYTES],
+            kept if before is None else before.payload,
             1 if before is None else before.occurrences + 1,
             utc_text(self.context.clock.now()),
         )
@@ -287,7 +379,8 @@ class PollSession:
             datasets=self._counts,
             seen=self._accepted,
             deads=list(self._deads.values()),
-            request_ids=list(self.context.request_ids),
+            # Who asked for an interrupted poll still waits for one that is not.
+            request_ids=[] if outcome == "interrupted" else list(self.context.request_ids),
         )
 
     def _publish(self, commit: Commit) -> None:
@@ -299,45 +392,8 @@ class PollSession:
                 metrics.RECORDS.labels(dataset, result).inc(getattr(counts, result))
 
 
-def interrupted_commit(
-    poll_id: str, writer: int, records: Sequence[Accepted], now: datetime
-) -> Commit:
-    """Return the COMMIT of a poll that died before its own: its records count, its cursor stays.
-
-    ``records`` are the poll's ``Accepted`` records found in the log. Rows are unknown and 0.
-    """
-    counts: dict[str, DatasetCounts] = {}
-    seen: dict[str, list[SeenUpdate]] = {}
-    for record in records:
-        one = counts.setdefault(record.dataset, DatasetCounts())
-        one.records += 1
-        one.accepted += 1
-        one.first_seq = min(record.seq, one.first_seq or record.seq)
-        one.last_seq = max(record.seq, one.last_seq or record.seq)
-        seen.setdefault(record.dataset, []).append(
-            SeenUpdate(record.key_hash, record.content_hash, record.record_version, record.seq)
-        )
-    return Commit(
-        poll_id=poll_id,
-        writer=writer,
-        stream=records[0].stream,
-        source=records[0].source,
-        started_at=records[0].accepted_at,
-        finished_at=utc_text(now),
-        outcome="interrupted",
-        error_class="interrupted",
-        error="the stream manager ended before the poll did",
-        is_complete=False,
-        documents=0,
-        bytes=0,
-        rows=0,
-        rows_ignored=0,
-        rows_rejected=0,
-        rows_parsed=0,
-        raw_documents=[],
-        cursor=None,
-        datasets=counts,
-        seen=seen,
-        deads=[],
-        request_ids=[],
-    )
+def _bytes_of(record: Record) -> bytes:
+    try:
+        return record.payload()
+    except RECORD_ERRORS:
+        return repr(record).encode("utf-8", "backslashreplace")

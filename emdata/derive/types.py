@@ -15,6 +15,8 @@ from emdata.contracts.base import Field, Record, fields_of
 from emdata.errors import ContractError
 
 KEY_LENGTH = 1024
+MAX_VARCHAR = 1_048_576
+TEXT_LENGTH_FACTOR = 4  # StarRocks counts bytes; UTF-8 has at most four a character
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,13 @@ _INT8 = SqlTypes("TINYINT", "TINYINT")
 
 
 def _varchar(length: int) -> SqlTypes:
-    # StarRocks counts bytes; four a character is UTF-8's maximum, 1,048,576 the server's.
-    return SqlTypes(f"VARCHAR({min(4 * length, 1_048_576)})", "STRING")
+    return SqlTypes(f"VARCHAR({min(TEXT_LENGTH_FACTOR * length, MAX_VARCHAR)})", "STRING")
+
+
+def text_bytes(field: Field) -> int:
+    """Return how many bytes a text field's column holds."""
+    length = MAX_VARCHAR if field.kind == "json" else field.max_length
+    return min(TEXT_LENGTH_FACTOR * length, MAX_VARCHAR)
 
 
 def sql_types(field: Field) -> SqlTypes:
@@ -57,13 +64,11 @@ def sql_types(field: Field) -> SqlTypes:
     Raises ContractError for a base type without a row in the table.
     """
     if field.base is str:
-        return _varchar(1_048_576 if field.kind == "json" else field.max_length)
+        return SqlTypes(f"VARCHAR({text_bytes(field)})", "STRING")
     try:
         return _SIMPLE[field.base]
     except KeyError:
-        raise ContractError(
-            field.name, value=field.base, allowed="a type of the table"
-        ) from None
+        raise ContractError(field.name, value=field.base, allowed="a type of the table") from None
 
 
 META: tuple[Column, ...] = (
@@ -73,9 +78,7 @@ META: tuple[Column, ...] = (
         False,
         "UTC day on which the buffer accepted the record",
     ),
-    Column(
-        "writer", _INT32, False, "number of the stream manager that accepted the record"
-    ),
+    Column("writer", _INT32, False, "number of the stream manager that accepted the record"),
     Column("seq", _SIMPLE[int], False, "dense sequence number per writer and dataset"),
     Column("accepted_at", _SIMPLE[datetime], False, "UTC instant of acceptance"),
     Column(
@@ -103,9 +106,7 @@ META: tuple[Column, ...] = (
         "hex hash of the fields that count as content",
     ),
     Column("priority", _INT8, False, "0 CRITICAL, 1 HIGH, 2 NORMAL, 3 LOW"),
-    Column(
-        "is_simulated", _SIMPLE[bool], False, "true when the simulator made the record"
-    ),
+    Column("is_simulated", _SIMPLE[bool], False, "true when the simulator made the record"),
 )
 PRIMARY_KEY = ("accepted_on", "writer", "seq")
 

@@ -109,6 +109,8 @@ def _upsert_seen(connection: Connection, commit: Commit) -> None:
         set_={
             name: statement.excluded[name] for name in ("content_hash", "version", "writer", "seq")
         },
+        # A poll that ended without its frame is applied behind newer ones.
+        where=(seen.c.writer != statement.excluded.writer) | (seen.c.seq < statement.excluded.seq),
     )
     for dataset, updates in commit.seen.items():
         for chunk in _chunks(_newest_per_key(updates)):

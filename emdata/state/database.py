@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from emdata.errors import StateUnavailable
 
@@ -43,6 +44,12 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
     except (OperationalError, InterfaceError) as error:
         raise StateUnavailable(f"PostgreSQL: {error.orig}") from error
+    except PoolTimeout as error:
+        raise StateUnavailable(f"PostgreSQL: {error}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StateUnavailable(f"PostgreSQL: {error.orig}") from error
+        raise
 
 
 def upgrade(dsn: str) -> str | None:

@@ -7,13 +7,14 @@ table's key removes redelivery, so a row counts once however often it came.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.postgresql import insert
 
 from emdata.contracts.base import Record
@@ -59,41 +60,55 @@ class HourRow:
 
 
 def settle(
-    engine: Engine, warehouse: Warehouse, record: type[Record], writer: int, high_seq: int
+    engine: Engine,
+    warehouse: Warehouse,
+    record: type[Record],
+    writer: int,
+    high_seq: int,
+    *,
+    now: datetime,
+    since: Balance | None = None,
+    marks: Sequence[int] = (),
 ) -> Balance:
     """Count a dataset's landed and dead records up to ``high_seq`` and store the balance.
 
+    With ``since``, only what lies above its ``settled_seq`` is counted, because everything up to
+    there has landed or died; without, the whole table is, and a table that lost rows is open
+    again. ``marks`` are lower sequence numbers that may be settled although ``high_seq`` is not:
+    under a steady flow something is always on the way.
     Raises StateUnavailable or a WarehouseError; then the stored balance stays what it was.
     """
     name = record.dataset.name
+    above = 0 if since is None else min(since.settled_seq, high_seq)
     with transaction(engine) as connection:
-        dead: int = connection.execute(
-            sa.select(sa.func.count())
-            .select_from(dead_letters)
-            .where(
-                dead_letters.c.dataset == name,
-                dead_letters.c.writer == writer,
-                dead_letters.c.seq <= high_seq,
-            )
-        ).scalar_one()
+        dead = _dead_seqs(connection, name, writer, high_seq)
         before = connection.execute(
             sa.select(landed.c.settled_seq).where(
                 landed.c.writer == writer, landed.c.dataset == name
             )
         ).scalar()
-    counted = _count_landed(warehouse, record, writer, high_seq)
-    is_settled = counted["landed"] + dead == high_seq
+    ends = sorted({high_seq, *(m for m in (*marks, int(before or 0)) if above < m < high_seq)})
+    counted = _count_landed(warehouse, record, writer, above, ends)
+    dead_below = bisect_right(dead, above)
+    settled_seq = above
+    for end, rows in zip(ends, counted.landed, strict=True):
+        if above + rows + bisect_right(dead, end) - dead_below == end:
+            settled_seq = end
     balance = Balance(
         writer=writer,
         dataset=name,
         high_seq=high_seq,
-        settled_seq=high_seq if is_settled else min(int(before or 0), high_seq),
-        landed=counted["landed"],
-        dead=int(dead),
-        newest_event_at=_aware(counted["newest_event"]),
-        newest_landed_at=_aware(counted["newest_accepted"]),
+        settled_seq=settled_seq,
+        landed=above - dead_below + counted.landed[-1],
+        dead=len(dead),
+        newest_event_at=_newest(
+            counted.newest_event, None if since is None else since.newest_event_at
+        ),
+        newest_landed_at=_newest(
+            counted.newest_accepted, None if since is None else since.newest_landed_at
+        ),
     )
-    _store(engine, balance)
+    _store(engine, balance, now)
     return balance
 
 
@@ -117,6 +132,7 @@ def missing_seqs(
                 dead_letters.c.dataset == record.dataset.name,
                 dead_letters.c.writer == writer,
                 dead_letters.c.seq > above,
+                dead_letters.c.seq <= high_seq,
             )
         ).scalars()
         gone = {int(row["seq"]) for row in rows} | {int(seq) for seq in seqs if seq is not None}
@@ -185,17 +201,50 @@ def is_landed(engine: Engine, poll_ids: Sequence[str]) -> bool:
         return int(connection.execute(query).scalar_one()) == 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    landed: list[int]
+    newest_event: datetime | None
+    newest_accepted: datetime | None
+
+
 def _count_landed(
-    warehouse: Warehouse, record: type[Record], writer: int, high_seq: int
-) -> dict[str, Any]:
+    warehouse: Warehouse, record: type[Record], writer: int, above: int, ends: Sequence[int]
+) -> _Counted:
+    """Count the rows with seq in (above, end] for every one of the ascending ``ends``."""
     event = quote(record.dataset.event_time)
-    rows = warehouse.query(
-        f"SELECT COUNT(*) AS landed, MAX({event}) AS newest_event,"
-        f" MAX(accepted_at) AS newest_accepted"
-        f" FROM {raw_table(record)} WHERE writer = %s AND seq <= %s",
-        (writer, high_seq),
+    sums = "".join(
+        f" SUM(CASE WHEN seq <= {int(end)} THEN 1 ELSE 0 END) AS landed_{index},"
+        for index, end in enumerate(ends)
     )
-    return rows[0]
+    (row,) = warehouse.query(
+        f"SELECT{sums} MAX({event}) AS newest_event, MAX(accepted_at) AS newest_accepted"
+        f" FROM {raw_table(record)} WHERE writer = %s AND seq > %s AND seq <= %s",
+        (writer, above, ends[-1]),
+    )
+    return _Counted(
+        [int(row[f"landed_{index}"] or 0) for index in range(len(ends))],
+        _aware(row["newest_event"]),
+        _aware(row["newest_accepted"]),
+    )
+
+
+def _dead_seqs(connection: Connection, dataset: str, writer: int, high_seq: int) -> list[int]:
+    """Return the sequence numbers that died after acceptance, ascending."""
+    seqs = connection.execute(
+        sa.select(dead_letters.c.seq)
+        .where(
+            dead_letters.c.dataset == dataset,
+            dead_letters.c.writer == writer,
+            dead_letters.c.seq <= high_seq,
+        )
+        .order_by(dead_letters.c.seq)
+    )
+    return [int(row[0]) for row in seqs]
+
+
+def _newest(found: datetime | None, known: datetime | None) -> datetime | None:
+    return max((at for at in (found, known) if at is not None), default=None)
 
 
 def _aware(value: Any) -> datetime | None:
@@ -206,7 +255,7 @@ def _aware(value: Any) -> datetime | None:
     return None
 
 
-def _store(engine: Engine, balance: Balance) -> None:
+def _store(engine: Engine, balance: Balance, now: datetime) -> None:
     values = {
         "writer": balance.writer,
         "dataset": balance.dataset,
@@ -217,7 +266,7 @@ def _store(engine: Engine, balance: Balance) -> None:
         "on_the_way": balance.on_the_way,
         "newest_event_at": balance.newest_event_at,
         "newest_landed_at": balance.newest_landed_at,
-        "checked_at": datetime.now(UTC),
+        "checked_at": now,
     }
     statement = insert(landed).values(values)
     with transaction(engine) as connection:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql import insert
 
 from emdata.state.database import transaction
-from emdata.state.tables import cursors, landed, seen, streams, writers
+from emdata.state.tables import cursors, landed, poll_datasets, seen, streams, writers
 
 
 def load_cursor(engine: Engine, stream: str) -> dict[str, Any]:
@@ -39,6 +39,9 @@ def load_high_seqs(engine: Engine, writer: int) -> dict[str, int]:
             sa.select(seen.c.dataset, sa.func.max(seen.c.seq))
             .where(seen.c.writer == writer)
             .group_by(seen.c.dataset),
+            sa.select(poll_datasets.c.dataset, sa.func.max(poll_datasets.c.last_seq))
+            .where(poll_datasets.c.writer == writer, poll_datasets.c.last_seq.is_not(None))
+            .group_by(poll_datasets.c.dataset),
             sa.select(landed.c.dataset, landed.c.high_seq).where(landed.c.writer == writer),
         )
         high: dict[str, int] = {}
@@ -46,6 +49,13 @@ def load_high_seqs(engine: Engine, writer: int) -> dict[str, int]:
             for row in connection.execute(query):
                 high[str(row[0])] = max(high.get(str(row[0]), 0), int(row[1]))
     return high
+
+
+def streams_of_others(engine: Engine, writer: int) -> set[str]:
+    """Return the streams that other writers registered and have switched on."""
+    query = sa.select(streams.c.stream).where(streams.c.writer != writer, streams.c.is_on)
+    with transaction(engine) as connection:
+        return {str(row[0]) for row in connection.execute(query)}
 
 
 def register_writer(

@@ -17,10 +17,14 @@ _ENTRY = struct.Struct("<III")
 
 
 def append_acks(path: Path, ordinals: Iterable[int]) -> None:
-    """Append confirmed ordinals as ranges."""
+    """Append confirmed ordinals as ranges; a torn entry at the end is cut first."""
     data = b"".join(_entry(first, last) for first, last in ranges(sorted(ordinals)))
     fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:
+        size = os.fstat(fd).st_size
+        if size % _ENTRY.size:
+            # Entries have no frame of their own: behind a torn one, none would be found again.
+            os.ftruncate(fd, size - size % _ENTRY.size)
         os.write(fd, data)
     finally:
         os.close(fd)

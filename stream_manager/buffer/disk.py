@@ -34,6 +34,10 @@ class Disk(Protocol):
         """Return a file's bytes, at most the first ``limit``."""
         ...
 
+    def read_at(self, path: Path, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``; fewer at the end of the file."""
+        ...
+
     def remove(self, path: Path) -> None:
         """Remove a file; a missing one is fine."""
         ...
@@ -81,6 +85,12 @@ class OsDisk:
         """Return a file's bytes, at most the first ``limit``."""
         with path.open("rb") as file:
             return file.read() if limit is None else file.read(limit)
+
+    def read_at(self, path: Path, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset``; fewer at the end of the file."""
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
 
     def remove(self, path: Path) -> None:
         """Remove a file; a missing one is fine."""

@@ -40,11 +40,16 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """What one fdatasync makes durable; commits and deads belong behind the records."""
+    """What one fdatasync makes durable; commits and deads belong behind the records.
+
+    base: the first record's ordinal in its segment, so that confirmations still name the right
+    records when a batch before this one is damaged.
+    """
 
     records: list[Accepted]
     commits: list[Commit]
     deads: list[Dead]
+    base: int | None = None
 
 
 @dataclass(slots=True)
@@ -134,6 +139,15 @@ def frame_at(data: bytes, position: int) -> Frame | None:
     if zlib.crc32(payload) != crc:
         return None
     return Frame(position, end, magic, payload)
+
+
+def frame_size(prefix: bytes) -> int:
+    """Return the size of the frame that starts with ``prefix``; 0 when none does."""
+    if len(prefix) < PREFIX_SIZE:
+        return 0
+    magic, length, _crc = _PREFIX.unpack_from(prefix)
+    known = magic in (HEADER_MAGIC, BATCH_MAGIC) and length <= MAX_PAYLOAD
+    return PREFIX_SIZE + length if known else 0
 
 
 def _frame(magic: bytes, payload: bytes) -> bytes:

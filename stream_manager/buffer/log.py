@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from emdata.commits import Commit, Dead
 from emdata.envelope import Accepted, Draft
 from emdata.errors import BufferUnavailable, ServiceError
@@ -21,6 +23,7 @@ from emdata.telemetry import get_logger
 from stream_manager.buffer.acks import append_acks
 from stream_manager.buffer.disk import Disk, OsDisk
 from stream_manager.buffer.frames import (
+    PREFIX_SIZE,
     Batch,
     Entry,
     Header,
@@ -28,6 +31,7 @@ from stream_manager.buffer.frames import (
     encode_batch,
     encode_header,
     frame_at,
+    frame_size,
 )
 from stream_manager.buffer.recovery import (
     RecoveredSegment,
@@ -41,7 +45,10 @@ log = get_logger(__name__)
 
 @dataclass
 class Segment:
-    """Bookkeeping of one segment: what must happen before it may be removed."""
+    """Bookkeeping of one segment: what must happen before it may be removed.
+
+    cut: the older segment whose refused tail is named in this one's header.
+    """
 
     number: int
     size: int
@@ -50,6 +57,7 @@ class Segment:
     undelivered: int = 0
     unapplied: int = 0
     open_polls: set[str] = field(default_factory=set)
+    cut: int | None = None
 
     @property
     def is_done(self) -> bool:
@@ -97,6 +105,7 @@ class BufferLog:
         self._disk: Disk = disk or OsDisk()
         self._segments: dict[int, Segment] = {}
         self._guard = threading.Lock()
+        self._appending = threading.Lock()
         self._fd = -1
         self._lock_fd = -1
         self._cached: tuple[int, int, Batch] | None = None
@@ -152,16 +161,29 @@ class BufferLog:
         Raises BufferUnavailable when the batch is not durable: then nothing of it is acknowledged,
         the numbers are given back, and the next append goes to a new segment.
         """
-        before = dict(self.seqs)
+        with self._appending:
+            before = dict(self.seqs)
+            try:
+                return self._append(drafts, commits, deads, accepted_at)
+            except BaseException:
+                self.seqs = before
+                raise
+
+    def _append(
+        self, drafts: list[Draft], commits: list[Commit], deads: list[Dead], accepted_at: str
+    ) -> list[Entry]:
         records = [self._number(draft, accepted_at) for draft in drafts]
-        data = encode_batch(Batch(records, commits, deads))
+        segment = self._segments[max(self._segments)]
+        data = encode_batch(Batch(records, commits, deads, segment.records))
+        writable = self._writable(len(data))
+        if writable is not segment:
+            segment = writable
+            data = encode_batch(Batch(records, commits, deads, segment.records))
+        offset = segment.size
         try:
-            segment = self._writable(len(data))
-            offset = segment.size
             self._disk.append(self._fd, data)
             self._disk.sync(self._fd)
         except OSError as error:
-            self.seqs = before
             self._abandon()
             raise BufferUnavailable(f"buffer {self.directory}: {error}") from error
         with self._guard:
@@ -233,12 +255,12 @@ class BufferLog:
 
     def raise_seqs(self, known: dict[str, int]) -> None:
         """Continue numbering above what PostgreSQL knows, should segments be missing."""
-        for dataset, seq in known.items():
-            if seq > self.seqs.get(dataset, 0):
-                log.warning(
-                    "buffer_seq_raised", dataset=dataset, log=self.seqs.get(dataset, 0), state=seq
-                )
-                self.seqs[dataset] = self._durable_seqs[dataset] = seq
+        with self._appending, self._guard:
+            for dataset, seq in known.items():
+                own = self.seqs.get(dataset, 0)
+                if seq > own:
+                    log.warning("buffer_seq_raised", dataset=dataset, log=own, state=seq)
+                    self.seqs[dataset] = self._durable_seqs[dataset] = seq
 
     def _take_lock(self) -> None:
         self._lock_fd = os.open(self.directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -280,23 +302,30 @@ class BufferLog:
         # A segment that failed may hold bytes nobody was promised; recovery must not read them.
         cut = (previous.number, previous.size) if previous and self._fd < 0 else None
         header = encode_header(Header(self.writer, self.epoch, number, self._durable_seqs, cut))
-        path = segment_path(self.directory, number)
-        try:
-            self._disk.remove(path)
-            fd = self._disk.create(path)
-            self._disk.append(fd, header)
-            self._disk.sync(fd)
-            self._disk.sync_directory(self.directory)
-        except OSError as error:
-            raise BufferUnavailable(f"buffer {path}: {error}") from error
+        fd = self._create(number, header)
         if self._fd >= 0:
             os.close(self._fd)
         with self._guard:
             if previous is not None:
                 previous.is_closed = True
             self._fd = fd
-            self._segments[number] = Segment(number, len(header))
+            self._segments[number] = Segment(number, len(header), cut=cut[0] if cut else None)
         self._remove_done()
+
+    def _create(self, number: int, header: bytes) -> int:
+        path, fd = segment_path(self.directory, number), -1
+        try:
+            self._disk.remove(path)
+            self._disk.remove(ack_path(self.directory, number))
+            fd = self._disk.create(path)
+            self._disk.append(fd, header)
+            self._disk.sync(fd)
+            self._disk.sync_directory(self.directory)
+        except OSError as error:
+            if fd >= 0:
+                os.close(fd)
+            raise BufferUnavailable(f"buffer {path}: {error}") from error
+        return fd
 
     def _abandon(self) -> None:
         """Stop using the current segment: after a failed fsync its pages are anybody's guess."""
@@ -330,18 +359,30 @@ class BufferLog:
     def _read_batch(self, entry: Entry) -> Batch:
         path = segment_path(self.directory, entry.segment)
         try:
-            frame = frame_at(self._disk.read(path), entry.offset)
+            size = frame_size(self._disk.read_at(path, entry.offset, PREFIX_SIZE))
+            frame = frame_at(self._disk.read_at(path, entry.offset, size), 0)
         except OSError as error:
             raise BufferUnavailable(f"buffer {path}: {error}") from error
         if frame is None:
             raise BufferUnavailable(f"buffer {path}: no intact frame at byte {entry.offset}")
-        return decode_batch(frame.payload)
+        try:
+            return decode_batch(frame.payload)
+        except msgspec.MsgspecError as error:
+            raise BufferUnavailable(f"buffer {path}: byte {entry.offset}: {error}") from error
 
     def _remove_done(self) -> None:
         with self._guard:
-            done = [number for number, segment in self._segments.items() if segment.is_done]
-            for number in done:
-                del self._segments[number]
+            done = []
+            for number in sorted(self._segments):
+                segment = self._segments[number]
+                # A refused tail must stay named for as long as its segment can be read again.
+                if segment.is_done and segment.cut not in self._segments:
+                    del self._segments[number]
+                    done.append(number)
         for number in done:
-            self._disk.remove(segment_path(self.directory, number))
-            self._disk.remove(ack_path(self.directory, number))
+            try:
+                self._disk.remove(segment_path(self.directory, number))
+                self._disk.remove(ack_path(self.directory, number))
+            except OSError as error:
+                # All of it is confirmed; the next start finds that and removes it.
+                log.warning("buffer_segment_not_removed", segment=number, error=str(error))

@@ -78,6 +78,9 @@ def ack_path(directory: Path, number: int) -> Path:
 def recover(directory: Path, disk: Disk, *, memory_bytes: int) -> Recovered:
     """Read all segments in order; records beyond ``memory_bytes`` stay on disk only."""
     numbers = sorted(int(m[1]) for p in directory.iterdir() if (m := _NAME.match(p.name)))
+    for path in directory.glob("*.ack"):
+        if not path.with_suffix(".seg").exists():
+            disk.remove(path)
     reader = _Reader(directory, disk, memory_bytes, numbers)
     for number in numbers:
         reader.read(number)
@@ -102,7 +105,11 @@ class _Reader:
         """Take one segment's frames into the result."""
         path = segment_path(self._directory, number)
         data = self._disk.read(path)
-        data = data[: self._cuts.get(number, len(data))]
+        kept = self._cuts.get(number, len(data))
+        if kept < len(data):
+            # For good: the segment that names the cut may be removed before this one.
+            self._disk.truncate(path, kept)
+            data = data[:kept]
         segment = RecoveredSegment(number, len(data))
         acked = read_acks(ack_path(self._directory, number))
         for piece in scan(data):
@@ -140,6 +147,8 @@ class _Reader:
         self, segment: RecoveredSegment, frame: Frame, batch: Batch, acked: set[int]
     ) -> None:
         share = (frame.end - frame.start) // max(len(batch.records), 1)
+        if batch.base is not None:
+            segment.records = batch.base
         for index, record in enumerate(batch.records):
             ordinal = segment.records
             segment.records += 1
@@ -174,7 +183,11 @@ class _Reader:
 
     def _quarantine(self, number: int, offset: int, data: bytes, why: str) -> None:
         folder = self._directory / "quarantine"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{number:020d}-{offset}.bin").write_bytes(data)
+        try:
+            folder.mkdir(exist_ok=True)
+            (folder / f"{number:020d}-{offset}.bin").write_bytes(data)
+        except OSError as error:
+            # A copy for study; what is intact must be read even while the disk is full.
+            log.warning("buffer_quarantine_not_written", segment=number, error=str(error))
         self.result.quarantined_bytes += len(data)
         log.error("buffer_batch_quarantined", segment=number, at=offset, bytes=len(data), why=why)

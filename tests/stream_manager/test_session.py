@@ -16,8 +16,9 @@ from emdata.commits import Commit
 from emdata.contracts.base import Dataset, Priority, Record, UtcDatetime
 from emdata.errors import RowError
 from stream_manager.buffer import BufferLog, BufferWriter, Entry
+from stream_manager.interrupted import interrupted_commit
 from stream_manager.seen import SeenIndex
-from stream_manager.session import MAX_PAYLOAD, PollContext, PollSession, interrupted_commit
+from stream_manager.session import MAX_PAYLOAD, PollContext, PollSession
 from tests.stream_manager.test_buffer_log import BrokenDisk
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
