@@ -70,6 +70,8 @@ SCALARS = {
     "ifnull": "coalesce",
     "array_length": "len",
     "map_size": "cardinality",
+    "grouping": "grouping",
+    "grouping_id": "grouping",
     "array_concat": "list_concat",
     "array_flatten": "flatten",
     "array_intersect": "list_intersect",

@@ -150,6 +150,8 @@ class Rewriter:
             raise unsupported(refused.sql("starrocks")[:80])
         for table in list(tree.find_all(exp.Table)):
             self._resolve(table)
+        for wrapped in list(tree.find_all(exp.TableFromRows)):
+            self._resolve_wrapped(wrapped)
         # Children first: what replaces a node is built from rewritten parts.
         for node in reversed(list(tree.bfs())):
             new = self._node(node)
@@ -188,19 +190,23 @@ class Rewriter:
             table.set("alias", exp.TableAlias(this=shown))
 
     def _table_function(self, table: exp.Table) -> None:
+        """generate_series(a, b), the one table function without TABLE() around it."""
         name = table.this.name if isinstance(table.this, exp.Anonymous) else ""
         if name.lower() != "generate_series":
             raise functions.refused(name or table.this.sql("starrocks")[:60])
         alias = table.args.get("alias")
         if alias is None:
-            table.set(
-                "alias",
-                exp.TableAlias(
-                    this=exp.to_identifier(name), columns=[exp.to_identifier("generate_series")]
-                ),
-            )
+            columns = [exp.to_identifier("generate_series")]
+            alias = exp.TableAlias(this=exp.to_identifier(name), columns=columns)
+            table.set("alias", alias)
         table.this.set("this", "generate_series")
         table.this.meta["done"] = True
+
+    def _resolve_wrapped(self, wrapped: exp.TableFromRows) -> None:
+        """TABLE(generate_series(a, b)) as a table."""
+        table = exp.Table(this=wrapped.this, alias=wrapped.args.get("alias"))
+        wrapped.replace(table)
+        self._table_function(table)
 
     def _node(self, node: exp.Expr) -> exp.Expr:
         """One node whose children are already rewritten; the same node if nothing changes."""
@@ -331,17 +337,32 @@ def _like(node: exp.Like) -> exp.Expr:
 def _group_concat(node: exp.GroupConcat) -> exp.Expr:
     separator = node.args.get("separator") or exp.Literal.string(",")
     inner = node.this
-    order = inner if isinstance(inner, exp.Order) else None
-    value = order.this if order is not None else inner
+    order = inner.expressions if isinstance(inner, exp.Order) else []
+    value = inner.this if isinstance(inner, exp.Order) else inner
     if isinstance(value, exp.Distinct):
-        parts = [macro("to_text", part) for part in value.expressions]
-        first: exp.Expr = exp.Distinct(expressions=parts)
-    else:
-        first = macro("to_text", value)
-    last: exp.Expr = separator
-    if order is not None:
-        last = exp.Order(this=separator, expressions=order.expressions)
+        return _distinct_concat(value, order, separator)
+    first = macro("to_text", value)
+    last = exp.Order(this=separator, expressions=order) if order else separator
     return call("string_agg", first, last)
+
+
+def _distinct_concat(
+    value: exp.Distinct, order: list[exp.Expr], separator: exp.Expr
+) -> exp.Expr:
+    """Values are ordered by what they are, not by their text, then joined."""
+    if len(value.expressions) != 1:
+        raise unsupported("GROUP_CONCAT(DISTINCT ...) of several expressions; CONCAT them first")
+    item = value.expressions[0]
+    argument: exp.Expr = exp.Distinct(expressions=[item.copy()])
+    if order:
+        argument = exp.Order(this=argument, expressions=order)
+    collected = exp.Filter(
+        this=call("array_agg", argument),
+        expression=exp.Where(this=exp.not_(exp.Is(this=item.copy(), expression=exp.Null()))),
+    )
+    each = exp.to_identifier("__item")
+    text = exp.Lambda(this=macro("to_text", exp.column(each.copy())), expressions=[each])
+    return call("array_to_string", call("list_transform", collected, text), separator)
 
 
 def _json_arrow(node: exp.JSONExtract | exp.JSONExtractScalar) -> exp.Expr:
