@@ -15,7 +15,7 @@ from simulator.admin import Admin
 from simulator.answers import Answer, Defect, Fact, SourceRequest, to_json
 from simulator.delivery import Delivery
 from simulator.faults import FaultRequest, Faults, failure
-from simulator.instants import iso_utc
+from simulator.instants import http_date, iso_utc
 from simulator.ledger import Ledger
 from simulator.world import World
 
@@ -26,7 +26,7 @@ def create_app(world: World, ledger: Ledger, clock: Clock) -> ASGIApp:
     admin = Admin(world, ledger, faults)
     hosts = _Hosts(world, ledger, faults, clock)
     routes = [*admin.routes(), Route("/{path:path}", hosts.serve, methods=["GET"])]
-    return _Marked(Starlette(routes=routes))
+    return _Marked(Starlette(routes=routes), world)
 
 
 class _Hosts:
@@ -81,20 +81,19 @@ def _defect(fault: FaultRequest | None) -> Defect | None:
 
 
 class _Marked:
-    """Marks every answer as simulated."""
+    """Marks every answer as simulated and dates it by simulated time, the source's own clock."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self._app, self._world = app, world
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the header to whatever the application answers."""
+        """Add the headers to whatever the application answers."""
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {
-                    **message,
-                    "headers": [*message["headers"], (b"x-emdata-simulated", b"true")],
-                }
+                date = http_date(self._world.clock.now()).encode()
+                added = [(b"x-emdata-simulated", b"true"), (b"date", date)]
+                message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
         await self._app(scope, receive, marked)

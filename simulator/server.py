@@ -70,5 +70,6 @@ def server_config(app: ASGIApp, port: int) -> uvicorn.Config:
         log_config=None,
         log_level="error",
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=2,
     )
