@@ -246,10 +246,11 @@ class _Deployment:
         self._cancel_strays(cluster, alive)
         direct = [s for s in todo if s.action not in {Action.REBUILD, Action.REMOVE}]
         self._submit_all(cluster, tables, direct)
+        offsets = Offsets(self.settings.kafka_servers)
         rebuild = Rebuild(
             cluster,
             tables,
-            Offsets(self.settings.kafka_servers),
+            offsets,
             self.records,
             self._save,
             self.settings,
@@ -262,6 +263,9 @@ class _Deployment:
             elif step.action is Action.REMOVE:
                 cluster.stop(self.records.jobs.pop(step.name))
                 self._save()
+                if step.job.kind == "windows":
+                    tables.retire(step.job)
+                    offsets.forget(step.job.groups.values())
                 self._note(step, "")
         if all(outcome.ok for outcome in self.outcomes):
             remove_unused_state(self.records, self.paths.checkpoints, self.paths.savepoints)

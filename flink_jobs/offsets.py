@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from emdata.errors import TransientError
+from emdata.telemetry import get_logger
 
+log = get_logger(__name__)
 _TIMEOUT_S = 10.0
 
 
@@ -54,6 +56,20 @@ class Offsets:
         finally:
             consumer.close()
         return {(p.topic, p.partition): p.offset for p in answer if p.offset != OFFSET_INVALID}
+
+    def forget(self, groups: Iterable[str]) -> None:
+        """Delete consumer groups that nothing uses any more, so that they show no growing lag."""
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        for group, future in admin.delete_consumer_groups(
+            list(groups), request_timeout=_TIMEOUT_S
+        ).items():
+            try:
+                future.result(timeout=_TIMEOUT_S)
+            except KafkaException as error:
+                log.info("consumer_group_kept", group=group, reason=str(error))
 
     def _watermarks(self, topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
         from confluent_kafka import KafkaException, TopicPartition

@@ -96,6 +96,7 @@ class Rebuild:
             if self.cluster.is_alive(old.job_id):
                 self.cluster.cancel(old.job_id)
             self.tables.drop(old.job, but=job)
+            self.offsets.forget(old.job.groups.values())
 
     def _drop(self, candidate: Deployed, keep: Job | None = None) -> None:
         if self.cluster.is_alive(candidate.job_id):

@@ -45,6 +45,14 @@ class WindowTables:
         kept = but.tables if but is not None else ()
         self._warehouse.execute(*(_drop(table) for table in job.tables if table not in kept))
 
+    def retire(self, job: Job) -> None:
+        """Drop the views and tables of windows that are no longer planned."""
+        views = {table.rpartition("__")[0] for table in job.tables}
+        self._warehouse.execute(
+            *(f"DROP VIEW IF EXISTS {RAW_DATABASE}.{view}" for view in sorted(views))
+        )
+        self.drop(job)
+
     def keep_older_rows(self, job: Job, old: Job, now: datetime, retention_days: int) -> None:
         """Mend the far edge of rebuilt tables.
 
