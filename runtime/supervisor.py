@@ -112,7 +112,7 @@ def render(context: Context, services: Iterable[Service]) -> str:
 
 def _program(service: Service, logs: Path) -> dict[str, str]:
     environment = {**service.environment, SERVICE: service.name}
-    pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
+    pairs = ",".join(f"{name}={_quote(value)}" for name, value in environment.items())
     return {
         "command": _escape(shlex.join(service.command)),
         "environment": pairs,
@@ -132,9 +132,15 @@ def _program(service: Service, logs: Path) -> dict[str, str]:
     }
 
 
+def _quote(text: str) -> str:
+    if '"' in text:
+        raise ServiceError(f"supervisor: a quote in a variable cannot be passed on: {text!r}")
+    return f'"{_escape(text)}"'
+
+
 def _escape(text: str) -> str:
-    if '"' in text or "\n" in text:
-        raise ServiceError(f"supervisor: a quote or line break cannot be passed on: {text!r}")
+    if "\n" in text or " ;" in text or " #" in text:
+        raise ServiceError(f"supervisor: cannot be passed on, would be cut: {text!r}")
     return text.replace("%", "%%")
 
 
