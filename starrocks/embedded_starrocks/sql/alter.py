@@ -26,7 +26,7 @@ from embedded_starrocks.sql.rewrite import Rewriter, find_relation
 from embedded_starrocks.sql.tabledef import check_name, column_from
 from embedded_starrocks.sql.values import converted, default_value
 from embedded_starrocks.sql.words import Words
-from embedded_starrocks.storage import metadata
+from embedded_starrocks.storage import metadata, tables
 from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
 
 _MODIFY_COMMENT = re.compile(r"\bMODIFY\s+COMMENT\b", re.IGNORECASE)
@@ -90,18 +90,40 @@ def _add_column(
     position = action.args.get("position")
     if position is not None and str(position.args.get("position")).upper() == "FIRST":
         raise unsupported("ADD COLUMN ... FIRST; the key comes first")
-    target = qualified(relation.db, relation.name)
-    name = quoted(column.name)
-    connection.execute(f"ALTER TABLE {target} ADD COLUMN {name} {column.type.duckdb()}")
-    if column.default is not None:
-        connection.execute(f"UPDATE {target} SET {name} = {default_value(column)}")
     columns = list(relation.columns)
     after = position.this.name.lower() if position is not None else columns[-1].name.lower()
     names = [each.name.lower() for each in columns]
     if after not in names:
         raise unknown_column(after, relation.name)
     columns.insert(names.index(after) + 1, column)
+    if columns[-1] is column and column.nullable:
+        target = qualified(relation.db, relation.name)
+        name = quoted(column.name)
+        connection.execute(f"ALTER TABLE {target} ADD COLUMN {name} {column.type.duckdb()}")
+        if column.default is not None:
+            connection.execute(f"UPDATE {target} SET {name} = {default_value(column)}")
+    else:
+        _rebuild(connection, relation, tuple(columns), column)
     metadata.insert_columns(connection, relation.id, tuple(columns), relation.keys)
+
+
+def _rebuild(
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    columns: tuple[Column, ...],
+    added: Column,
+) -> None:
+    """Copy the table with a column in between, which DuckDB can only add at the end."""
+    old = dataclasses.replace(relation, name="__rebuilt")
+    _rename_physical(connection, relation, old.name)
+    tables.create_table(connection, dataclasses.replace(relation, columns=columns))
+    values = ", ".join(
+        default_value(column) if column is added else quoted(column.name) for column in columns
+    )
+    target = qualified(relation.db, relation.name)
+    source = qualified(old.db, old.name)
+    connection.execute(f"INSERT INTO {target} SELECT {values} FROM {source}")
+    connection.execute(f"DROP TABLE {source}")
 
 
 def _require_column(relation: Relation, name: str) -> Column:

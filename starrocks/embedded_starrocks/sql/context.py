@@ -162,6 +162,7 @@ class Context:
             variable=self.variable,
             user_variable=lambda name: self.session.user_variables.get(name.lower()),
             session_function=self.session_function,
+            visible=self.visible_tables(),
         )
 
     def variable(self, name: str) -> Value:
@@ -214,6 +215,15 @@ class Context:
     def require_reads(self, relations: Iterable[Relation]) -> None:
         for relation in relations:
             self.require("SELECT", relation.db, relation.name)
+
+    def visible_tables(self) -> frozenset[tuple[str, str]] | None:
+        """The tables that the user may read; None means all."""
+        if self.is_admin():
+            return None
+        relations = self.catalog.relations.values()
+        return frozenset(
+            (each.db, each.name) for each in relations if self.may("SELECT", each.db, each.name)
+        )
 
     def sees_database(self, db: str) -> bool:
         if self.is_admin() or db == "information_schema":

@@ -118,6 +118,35 @@ _EMPTY = {
 }
 
 
+# The columns that say which table a row is about.
+_ABOUT_TABLE = {
+    "tables": ("TABLE_SCHEMA", "TABLE_NAME"),
+    "columns": ("TABLE_SCHEMA", "TABLE_NAME"),
+    "views": ("TABLE_SCHEMA", "TABLE_NAME"),
+    "materialized_views": ("TABLE_SCHEMA", "TABLE_NAME"),
+    "tables_config": ("TABLE_SCHEMA", "TABLE_NAME"),
+    "partitions_meta": ("DB_NAME", "TABLE_NAME"),
+    "loads": ("DB_NAME", "TABLE_NAME"),
+}
+
+
+def visible_query(name: str, visible: frozenset[tuple[str, str]]) -> str:
+    """DuckDB SQL of a view's rows about the visible tables and their databases."""
+    view = f'SELECT * FROM {SCHEMA}."{name}"'
+    if name == "schemata":
+        databases = sorted({"information_schema", *(db for db, _ in visible)})
+        return f'{view} WHERE "SCHEMA_NAME" IN ({", ".join(map(_literal, databases))})'
+    about = _ABOUT_TABLE.get(name)
+    if about is None or not visible:
+        return f"{view} WHERE false"
+    pairs = ", ".join(f"({_literal(db)}, {_literal(table)})" for db, table in sorted(visible))
+    return f'{view} WHERE ("{about[0]}", "{about[1]}") IN ({pairs})'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def view_names() -> list[str]:
     return sorted([*_VIEWS, *_EMPTY])
 

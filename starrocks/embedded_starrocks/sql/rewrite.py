@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import sqlglot
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import UnsupportedError
 
@@ -64,13 +65,17 @@ _REFUSED_NODES = (exp.Into, exp.TableSample, exp.Pivot, exp.Lock, exp.MatchRecog
 
 @dataclasses.dataclass(frozen=True)
 class Scope:
-    """What a statement is read against: who asks, from which database, with which variables."""
+    """What a statement is read against: who asks, from which database, with which variables.
+
+    `visible` are the tables of which information_schema tells the user; None means all.
+    """
 
     catalog: Catalog
     database: str
     user: str
     variable: Callable[[str], str | int | None]
     user_variable: Callable[[str], str | int | None]
+    visible: frozenset[tuple[str, str]] | None
     session_function: Callable[[str], str | int | None]
 
 
@@ -175,7 +180,9 @@ class Rewriter:
             if name not in infoschema.view_names():
                 raise unknown_table(db, table.name)
             schema = infoschema.SCHEMA
-            self.plan.is_volatile = True
+            if self._scope.visible is not None:
+                table.replace(_only_visible(table, name, self._scope.visible))
+                return
         else:
             relation = find_relation(self._scope, table)
             self.plan.reads.append(relation)
@@ -290,6 +297,17 @@ class Rewriter:
         duckdb_type = "BIGINT" if kind.this in (exp.DType.UINT, exp.DType.UBIGINT) else None
         to = exp.DataType.build(duckdb_type or column_type.duckdb(), dialect="duckdb")
         return exp.TryCast(this=operand, to=to)
+
+
+def _only_visible(
+    table: exp.Table, name: str, visible: frozenset[tuple[str, str]]
+) -> exp.Subquery:
+    """A view of information_schema, without rows about what the user may not read."""
+    query = infoschema.visible_query(name, visible)
+    subquery = sqlglot.parse_one(query, dialect="duckdb").subquery(table.alias or table.name)
+    for node in subquery.find_all(exp.Table):
+        node.meta["done"] = True
+    return subquery
 
 
 def _is_cte(table: exp.Table) -> bool:
