@@ -7,6 +7,7 @@ again. Idempotence with at most five requests in flight keeps the order per key.
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Callable
 from enum import StrEnum
@@ -54,6 +55,21 @@ OF_THE_TOPIC = frozenset(
 FATAL = frozenset({KafkaError._FATAL, KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 
+class _Seldom(logging.Filter):
+    """Lets a message through once a minute: a broker that is away says so 20 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = re.sub(r"\d+", "", record.getMessage())[:80]
+        if record.created - self._said.get(kind, 0.0) < 60:
+            return False
+        self._said = {**self._said, kind: record.created} if len(self._said) < 100 else {}
+        return True
+
+
 class RecordProducer(Protocol):
     """What delivery needs of a producer."""
 
@@ -97,9 +113,10 @@ class KafkaProducer:
         }
         if lane is Lane.ALONE:
             config["batch.num.messages"] = 1
-        self._producer = Producer(
-            {**config, **(extra or {})}, logger=logging.getLogger("librdkafka")
-        )
+        logger = logging.Logger("librdkafka")
+        logger.parent = logging.getLogger()
+        logger.addFilter(_Seldom())
+        self._producer = Producer({**config, **(extra or {})}, logger=logger)
 
     def send(self, record: Accepted, report: Report) -> None:
         """Hand over one record; BufferError when the local queue is full."""

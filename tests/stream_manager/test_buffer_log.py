@@ -306,3 +306,86 @@ def test_fault_7_kill_at_any_moment_keeps_every_acknowledged_record(
     with open_log(tmp_path) as log:
         seqs = [log.read(entry).seq for entry in log.open().entries]
     assert seqs == list(range(1, len(seqs) + 1)), DATASET
+
+
+def test_fault_2_confirmations_name_the_right_records_behind_a_damaged_batch(
+    tmp_path: Path,
+) -> None:
+    with open_log(tmp_path) as log:
+        log.open()
+        entries = [
+            log.append([draft(n), draft(n + 1)], [], [], accepted_at=AT) for n in (0, 10, 20)
+        ]
+        log.delivered(entries[0] + entries[1])
+        path, start = segment_path(tmp_path, log.current_segment), entries[1][0].offset
+    data = bytearray(path.read_bytes())
+    data[start + 30] ^= 1
+    path.write_bytes(data)
+    assert recovered_keys(tmp_path) == ["k20", "k21"]
+
+
+@pytest.mark.parametrize("call", ["create", "append"])
+def test_fault_5_a_segment_that_cannot_be_started_costs_no_number_and_no_descriptor(
+    tmp_path: Path, call: str
+) -> None:
+    disk = BrokenDisk("", errno.ENOSPC)
+    with open_log(tmp_path, segment_bytes=200, disk=disk) as log:
+        log.open()
+        append(log, 1)
+        open_files = len(os.listdir("/proc/self/fd"))
+        disk.call, disk.times = call, 5
+        for number in range(5):
+            with pytest.raises(BufferUnavailable):
+                append(log, number)
+        assert len(os.listdir("/proc/self/fd")) <= open_files
+        assert append(log, 2) == [2]
+        assert log.seqs_durable() == {DATASET: 2}
+
+
+def test_fault_4_a_refused_tail_stays_cut_although_the_segment_that_names_it_is_removed(
+    tmp_path: Path,
+) -> None:
+    disk = BrokenDisk("", errno.EIO)
+    with open_log(tmp_path, disk=disk) as log:
+        log.open()
+        append(log, 1)  # stays undelivered
+        disk.call, disk.times = "sync", 1
+        with pytest.raises(BufferUnavailable):
+            append(log, 2)  # its bytes are whole on this disk, but were refused
+        entries = log.append([draft(3, poll_id="p3")], [], [], accepted_at=AT)
+        log.delivered(entries)
+        disk.call, disk.times = "sync", 1
+        with pytest.raises(BufferUnavailable):
+            append(log, 4)
+        log.append([], [commit("p3")], [], accepted_at=AT)
+        log.applied(log.current_segment, poll_id="p3")
+        assert log.segment_count() == 3
+    assert "k2" not in recovered_keys(tmp_path)
+    assert "k2" not in recovered_keys(tmp_path)
+
+
+def test_confirmations_of_a_removed_segment_go_with_it(tmp_path: Path) -> None:
+    filled(tmp_path)
+    orphan = tmp_path / f"{77:020d}.ack"
+    orphan.write_bytes(b"x" * 12)
+    recovered_keys(tmp_path)
+    assert not orphan.exists()
+
+
+def test_a_batch_is_read_again_without_its_whole_segment(tmp_path: Path) -> None:
+    class Counting(OsDisk):
+        read_bytes = 0
+
+        def read_at(self, path: Path, offset: int, size: int) -> bytes:
+            data = super().read_at(path, offset, size)
+            self.read_bytes += len(data)
+            return data
+
+    disk = Counting()
+    with open_log(tmp_path, disk=disk) as log:
+        log.open()
+        entries = [one for n in range(50) for one in log.append([draft(n)], [], [], accepted_at=AT)]
+        for one in entries:
+            one.record = None
+        assert [log.read(one).record_key for one in entries] == [f"k{n}" for n in range(50)]
+        assert disk.read_bytes <= log.size_bytes() + 50 * 12

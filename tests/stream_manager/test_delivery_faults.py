@@ -1,0 +1,233 @@
+"""The way to Kafka while the broker, its topics or PostgreSQL misbehave; on real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from emdata.commits import Commit
+from emdata.contracts.base import Priority
+from emdata.state import connect, upgrade
+from runtime.tasks import state_dsn
+from tests.stream_manager.door import (
+    Door,
+    assert_exact,
+    begin,
+    delete_topic,
+    door,
+    end,
+    make_topic,
+    read_topic,
+    undelivered,
+)
+from tests.stream_manager.making import commit
+from tests.support.platform import Platform, running_platform
+from tests.support.waiting import wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Platform]:
+    with running_platform(only="postgres,kafka") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def engine(platform: Platform) -> Iterator[Engine]:
+    dsn = state_dsn(platform.context)
+    upgrade(dsn)
+    made = connect(dsn)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def way(platform: Platform, engine: Engine, tmp_path: Path) -> Iterator[Door]:
+    with door(platform, tmp_path, engine) as made:
+        yield made
+
+
+def offer_steadily(way: Door, batches: int, until: threading.Event) -> threading.Thread:
+    """Append batches of 50 in a thread, 20 a second, until told or done."""
+
+    def run() -> None:
+        for batch in range(batches):
+            way.offer(range(50 * batch, 50 * batch + 50))
+            if until.wait(0.05):
+                return
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_fault_10_a_broker_killed_mid_batch_loses_nothing_and_keeps_the_order(
+    platform: Platform, way: Door
+) -> None:
+    done = threading.Event()
+    offering = offer_steadily(way, 200, done)
+    wait_for(lambda: len(way.offered) >= 10, 60, "records on their way")
+    old = platform.kill("kafka")
+    platform.wait_restarted("kafka", old)
+    done.set()
+    offering.join()
+    count = way.acknowledged()
+    way.wait_delivered(90)
+    assert_exact(read_topic(way.servers, way.topic), count)
+
+
+def freeze(platform: Platform, way: Door, seconds: float) -> None:
+    pid = platform.pid("kafka")
+    done = threading.Event()
+    os.kill(pid, signal.SIGSTOP)
+    frozen_at = time.monotonic()
+    try:
+        offering = offer_steadily(way, 40, done)
+        wait_for(lambda: time.monotonic() - frozen_at >= seconds, seconds + 5, "the time to pass")
+        assert undelivered(way.intake) > 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        done.set()
+        offering.join()
+    count = way.acknowledged()
+    way.wait_delivered(120)
+    assert_exact(read_topic(way.servers, way.topic), count)
+
+
+def test_fault_12_a_broker_frozen_for_a_while_leaves_no_gap(platform: Platform, way: Door) -> None:
+    freeze(platform, way, 12)
+
+
+@pytest.mark.long
+def test_fault_12_a_broker_frozen_for_45_s_leaves_no_gap(platform: Platform, way: Door) -> None:
+    freeze(platform, way, 45)
+
+
+def test_fault_14_critical_overtakes_the_backlog_of_a_second_outage(
+    platform: Platform, engine: Engine, tmp_path: Path, way: Door
+) -> None:
+    end(platform, "kafka")
+    for start in range(0, 20_000, 500):
+        way.offer(range(start, start + 500), size=800)
+    first = way.acknowledged()
+    platform.supervisor.start("kafka")
+    wait_for(lambda: undelivered(way.intake) < first, 90, "the replay to begin", interval=0.005)
+    broker = platform.kill("kafka", signal.SIGSTOP)
+    way.offer(range(20_000, 20_500))
+    way.close()  # and the manager restarts during the second outage
+    assert undelivered(way.intake) > 500
+    way.open()
+    way.offer(range(30_000, 30_001), priority=Priority.CRITICAL)
+    count = way.acknowledged()
+    os.kill(broker, signal.SIGKILL)
+    platform.wait_restarted("kafka", broker)
+    way.wait_delivered(120)
+    values = read_topic(way.servers, way.topic)
+    assert_exact(values, count)
+    seqs = [value["seq"] for value in values]
+    assert len(seqs) - seqs.index(count) > 400, "CRITICAL arrived with the last"
+
+
+def test_fault_16_a_deleted_topic_holds_up_no_other_and_is_served_once_it_is_back(
+    platform: Platform, way: Door
+) -> None:
+    gone = f"{way.topic}-gone"
+    make_topic(way.servers, gone)
+    way.offer(range(20), topic=gone)
+    way.wait_delivered()
+    delete_topic(way.servers, gone)
+    way.offer(range(20, 40), topic=gone)
+    wait_for(lambda: way.intake.delivery.parked > 0, 60, "records to be parked")
+    way.offer(range(40, 60))
+    wait_for(lambda: len(read_topic(way.servers, way.topic)) == 20, 30, "the other topic's records")
+    make_topic(way.servers, gone)
+    way.wait_delivered(90)
+    seqs = sorted(value["seq"] for value in read_topic(way.servers, gone))
+    assert set(seqs) >= set(range(21, 41))
+
+
+def test_fault_17_a_message_too_large_for_its_topic_dies_alone(
+    platform: Platform, engine: Engine, tmp_path: Path
+) -> None:
+    with door(platform, tmp_path, engine, max_message_bytes="20000") as way:
+        end(platform, "kafka")  # so that all of them travel in one batch
+        way.offer(range(5))
+        way.offer(range(5, 6), size=0)
+        way.intake.writer.append([_incompressible(way, 6)])
+        way.offer(range(7, 12))
+        begin(platform, "kafka")
+        way.wait_delivered(90)
+        values = read_topic(way.servers, way.topic)
+        assert sorted({value["seq"] for value in values}) == [*range(1, 7), *range(8, 13)]
+        wait_for(lambda: way.intake.applier.depth() == 0, 30, "the dead letter in PostgreSQL")
+        dead = platform.state_sql(
+            "SELECT seq, cause, reason, dataset, length(payload) AS size FROM dead_letters"
+            f" WHERE writer = {way.writer}"
+        )
+    assert [(row["seq"], row["cause"], row["dataset"]) for row in dead] == [
+        (7, "kafka_refused", "made_things")
+    ]
+    assert "MSG_SIZE_TOO_LARGE" in dead[0]["reason"]
+    assert dead[0]["size"] > 40_000
+
+
+def _incompressible(way: Door, number: int) -> object:
+    import msgspec
+
+    from tests.stream_manager.making import draft
+
+    payload = b'{"n":%d,"pad":"%s"}' % (number, os.urandom(40_000).hex().encode())
+    made = draft(number, poll_id=f"p{way.writer}")
+    return msgspec.structs.replace(made, topic=way.topic, payload=payload)
+
+
+def test_postgres_away_delivery_goes_on_and_polls_are_counted_later(
+    platform: Platform, way: Door
+) -> None:
+    end(platform, "postgres")
+    way.offer(range(50))
+    ended = _ended(way)
+    way.intake.writer.append([], commit=ended).result(30)
+    way.wait_delivered()
+    assert len(read_topic(way.servers, way.topic)) == 50
+    assert way.intake.applier.depth() == 1
+    wait_for(lambda: not way.intake.applier.is_reachable, 30, "the loss to be noticed")
+    begin(platform, "postgres")
+    wait_for(lambda: way.intake.applier.depth() == 0, 60, "the poll to be counted")
+    rows = platform.state_sql(
+        f"SELECT outcome, accepted FROM polls JOIN poll_datasets USING (poll_id)"
+        f" WHERE polls.writer = {way.writer}"
+    )
+    assert rows == [{"outcome": "ok", "accepted": 50}]
+
+
+def _ended(way: Door) -> Commit:
+    import msgspec
+
+    made = commit(f"p{way.writer}", accepted=50, stream=f"made-{way.writer}")
+    return msgspec.structs.replace(made, writer=way.writer)
+
+
+def test_fault_51_a_stop_while_the_broker_is_away_is_quick_and_loses_nothing(
+    platform: Platform, way: Door
+) -> None:
+    way.offer(range(10))
+    way.wait_delivered()
+    end(platform, "kafka")
+    way.offer(range(10, 500))
+    count = way.acknowledged()
+    began = time.monotonic()
+    way.close()
+    assert time.monotonic() - began <= 10
+    begin(platform, "kafka")
+    way.open()
+    way.wait_delivered(90)
+    assert_exact(read_topic(way.servers, way.topic), count)
