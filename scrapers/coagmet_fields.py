@@ -40,6 +40,7 @@ FIELDS = (
     Field("st15cm", "soil_temperature_15cm_c", "temperature", -60.0, 80.0),
 )
 BY_WIRE = {field.wire: field for field in FIELDS}
+NAMES = frozenset(BY_WIRE)
 UNUSED = frozenset({"rso", "bp_avg", "wetb", "dt", "gustTime"})
 _UNITS = {
     "us": {"temperature": "degF", "length": "in", "speed": "mph"},

@@ -44,10 +44,11 @@ class Columns:
 
 
 @lru_cache(maxsize=4)
-def read_columns(body: bytes, what: str) -> Columns:
+def read_columns(body: bytes, what: str, known: frozenset[str]) -> Columns:
     """Take a document apart; kept for the rows that are parsed after.
 
-    Raises DocumentError when it is not a columnar document.
+    ``known`` names the columns that must be arrays; what else stands beside them in the answer for
+    one station is a column if it is one. Raises DocumentError when it is not a columnar document.
     """
     members = wire.envelope(wire.body_of(body, what=what), what=what)
     if "time" not in members or not {"station", "stations"} & members.keys():
@@ -58,7 +59,11 @@ def read_columns(body: bytes, what: str) -> Columns:
         header = wire.decode(msgspec.json.encode(head), Header)
         times = wire.array(members["time"], what=f"{what}: time")
         if "station" in members:
-            own = {n: r for n, r in members.items() if n not in _HEADER and bytes(r)[:1] == b"["}
+            own = {
+                name: raw
+                for name, raw in members.items()
+                if name not in _HEADER and (name in known or bytes(raw)[:1] == b"[")
+            }
             station = wire.decode(members["station"], str)
             return Columns(header, times, {station: own}, frozenset(own))
         listed = wire.decode(members["stations"], list[str])
@@ -68,6 +73,9 @@ def read_columns(body: bytes, what: str) -> Columns:
     found = {n: members[n] for n in listed if n in members and n not in _HEADER}
     if listed and not found:
         raise DocumentError(f"{what}: none of the listed stations is there, such as {listed[0]!r}")
+    for name in sorted(members.keys() - _HEADER - set(listed)):
+        if wire.keys(members[name]) & known:
+            raise DocumentError(f"{what}: {name!r} holds a station's columns and is not listed")
     stations = {
         name: wire.envelope(bytes(raw), what=f"{what}: {name}")
         for name, raw in found.items()

@@ -183,7 +183,10 @@ def csv_header(body: bytes) -> tuple[str, ...]:
     first = next(_csv_records(body.removeprefix(BOM)), None)
     if first is None:
         raise DocumentError("CSV: no header row")
-    return tuple(name.strip() for name in csv_fields(first))
+    try:
+        return tuple(name.strip() for name in csv_fields(first))
+    except RowError as error:
+        raise DocumentError(f"CSV header: {error}") from error
 
 
 @lru_cache(maxsize=32)

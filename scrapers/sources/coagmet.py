@@ -25,6 +25,7 @@ from scrapers.coagmet_fields import (
     BY_WIRE,
     FIELDS,
     LABELS,
+    NAMES,
     UNUSED,
     converters_of,
     measured,
@@ -92,8 +93,8 @@ class CoagmetStations(EmergencyDataScraper):
     def parse(self, raw: msgspec.Raw, document: Document) -> Sequence[Station]:
         """Turn one station into a record; feet become meters."""
         row = wire.decode(raw, _StationRow)
-        height = present(row.anemometer_height, "anemometerHeight")
-        elevation = present(row.elevation, "elevation")
+        height = _meters(row.anemometer_height, "anemometerHeight", 0.0, 100.0)
+        elevation = _meters(row.elevation, "elevation", -200.0, 5000.0)
         return (
             Station(
                 station_id=_station_id(row.station),
@@ -102,9 +103,9 @@ class CoagmetStations(EmergencyDataScraper):
                 location=_text(row.location, "location"),
                 latitude=_bounded(present(row.lat, "lat"), "lat", 90.0),
                 longitude=_bounded(present(row.lon, "lon"), "lon", 180.0),
-                elevation_m=None if elevation is None else round(elevation * FEET, 3),
+                elevation_m=elevation,
                 # 0.0 stands for unknown: no anemometer lies on the ground.
-                anemometer_height_m=round(height * FEET, 3) if height else None,
+                anemometer_height_m=height or None,
                 is_active=_active(row.active),
                 irrigation=_text(row.irrigation, "irrigation"),
                 first_observed_at=_seen_at(row.first_obs),
@@ -166,7 +167,7 @@ class CoagmetHourly(EmergencyDataScraper):
             return []
         body = _body(document)
         if wire.is_json(body):
-            return cut_rows(read_columns(document.body, document.url))
+            return cut_rows(read_columns(document.body, document.url, NAMES))
         table = _table(document.body, document.url)
         return wire.csv_rows(body)[table.extra_headers :]
 
@@ -182,7 +183,7 @@ class CoagmetHourly(EmergencyDataScraper):
         return (_observation(row["station"], row["time"], row, table.zone, table.converters),)
 
     def _parse_json(self, raw: msgspec.Raw, document: Document) -> Sequence[Record]:
-        columns = read_columns(document.body, document.url)
+        columns = read_columns(document.body, document.url, NAMES)
         header = columns.header
         row = wire.decode(raw, dict[str, Any])
         if "broken" in row:
@@ -204,7 +205,7 @@ class CoagmetHourly(EmergencyDataScraper):
         """Name columns that the network added."""
         if document.kind == "stations" or not wire.is_json(document.body):
             return frozenset()
-        columns = read_columns(document.body, document.url)
+        columns = read_columns(document.body, document.url, NAMES)
         if columns.header.frequency not in (None, "hourly"):
             return frozenset()
         return columns.names - BY_WIRE.keys() - UNUSED
@@ -268,7 +269,11 @@ def _drift(names: frozenset[str], url: str) -> str | None:
         return f"field `{gone[0]}` was asked for and no station has it"
     if len(missing) == len(BY_WIRE):
         return f"no known field; found: {', '.join(sorted(names)[:6])}"
-    unknown = names - BY_WIRE.keys() - UNUSED
+    unknown = names - NAMES - UNUSED
+    for short in (name for name in missing if len(name) <= 3):
+        alike = [name for name in sorted(unknown) if name.startswith(short)]
+        if alike:
+            return f"`{short}` is missing and `{alike[0]}` is unknown: renamed?"
     try:
         values.refuse_renames([name for name in missing if len(name) > 3], unknown)
     except RowError as error:
@@ -290,6 +295,14 @@ def _observation(
         observed_at=station_instant(time, zone),
         **measured(row, converters),
     )
+
+
+def _meters(value: Any, field: str, low: float, high: float) -> float | None:
+    feet = present(value, field)
+    found = None if feet is None else round(feet * FEET, 3)
+    if found is not None and not low <= found <= high:
+        raise RowError(f"{field}: {feet:g} ft is impossible; allowed: {low:g} to {high:g} m")
+    return found
 
 
 def _whole(value: int | str | None, field: str) -> int | None:

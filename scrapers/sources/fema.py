@@ -290,16 +290,11 @@ def _csv_value(text: str) -> str | None:
 
 
 def _refuse_drift(row: _Row, names: frozenset[str]) -> None:
-    """A later column may be missing only in an old answer, and never beside an unknown one.
-
-    Raises RowError: a missing column together with a new one is a column that was renamed.
-    """
+    """A later column may be missing only in an old answer, and never beside one of a like name."""
     missing = [_fema_name(name) for name in _LATER if getattr(row, name) is UNSET]
     if not missing:
         return
-    unknown = sorted(names - _KNOWN)
-    if unknown:
-        raise RowError(f"{missing[0]} is missing and {unknown[0]} is unknown: renamed?")
+    values.refuse_renames(missing, names - _KNOWN)
     if values.instant(row.last_refresh, "lastRefresh") >= _LATER_COLUMNS_SINCE:
         raise RowError(f"required field `{missing[0]}` is missing")
 
@@ -345,11 +340,13 @@ def _record(row: _Row) -> DisasterDeclaration:
 def _text(value: str | int | UnsetType | None, field: str) -> str | None:
     if value is None or value is UNSET:
         return None
+    if isinstance(value, int):
+        values.bounded(value, field)
     return values.clean(str(value), field, max_length=SHORT_TEXT_LENGTH)
 
 
 def _required(value: str | int, field: str) -> str:
-    return values.required(str(value), field)
+    return values.required(_text(value, field), field)
 
 
 def _number(value: int | str) -> int:

@@ -46,19 +46,17 @@ _THREAT_TAGS = ("tornadoDamageThreat", "flashFloodDamageThreat", "thunderstormDa
 
 class _Reference(msgspec.Struct, frozen=True):
     identifier: str
-    sender: str | None = None
-    sent: str | None = None
+    sender: str | None
+    sent: str | None
 
 
-class _Geocode(msgspec.Struct, frozen=True):
-    SAME: list[str] = []
-    UGC: list[str] = []
+_Parameters = dict[str, list[str] | str | None]
 
 
 class _Properties(msgspec.Struct, rename="camel", frozen=True):
     id: str
     area_desc: str | None
-    geocode: _Geocode
+    geocode: dict[str, list[str]]
     references: list[_Reference]
     sent: str
     effective: str | None
@@ -73,7 +71,7 @@ class _Properties(msgspec.Struct, rename="camel", frozen=True):
     sender: str | None
     sender_name: str | None
     description: str | None
-    parameters: dict[str, Any]
+    parameters: _Parameters
     onset: str | UnsetType | None = UNSET
     ends: str | UnsetType | None = UNSET
     headline: str | UnsetType | None = UNSET
@@ -93,6 +91,8 @@ class _Feature(msgspec.Struct, frozen=True):
 _OPTIONAL = ("onset", "ends", "headline", "instruction", "response", "scope", "language", "web")
 # Known, and of no use here: links, and what the history says about later messages.
 _UNUSED = {"@id", "@type", "affectedZones", "note", "code", "replacedBy", "replacedAt"}
+_GEOCODES = frozenset({"SAME", "UGC"})
+_EVENT_CODES = frozenset({"SAME", "NationalWeatherService"})
 _KNOWN = wire.wire_names(_Properties) | _UNUSED
 _TELLING = frozenset({"severity", "urgency", "certainty", "messageType", "event", "areaDesc"})
 
@@ -179,6 +179,10 @@ class NwsAlerts(EmergencyDataScraper):
             missing.append("eventCode")
         if missing:
             values.refuse_renames(missing, _property_names(raw) - _KNOWN)
+        for codes, known in ((row.geocode, _GEOCODES), (row.event_code, _EVENT_CODES)):
+            if isinstance(codes, dict):
+                names = frozenset(codes)
+                values.refuse_renames(sorted(known - names), names - known)
         alert = _alert(row, feature.geometry)
         return (alert, *_zones(row, alert))
 
@@ -309,11 +313,12 @@ def _geometry(shape: Shape | None) -> dict[str, Any]:
 def _zones(row: _Properties, alert: Alert) -> list[AlertZone]:
     """One row per UGC zone and one per SAME code; vendors of other messages send SAME only."""
     zones: dict[str, tuple[str, str | None]] = {
-        _ugc(code): ("ugc", code[:2]) for code in row.geocode.UGC
+        _ugc(code): ("ugc", code[:2]) for code in row.geocode.get("UGC", [])
     }
-    for code in row.geocode.SAME:
+    same = row.geocode.get("SAME", [])
+    for code in same:
         zones[_same(code)] = ("same", POSTAL_OF_FIPS.get(code[1:3]))
-    same_codes = values.json_text(row.geocode.SAME, "geocode.SAME")
+    same_codes = values.json_text(same, "geocode.SAME")
     return [
         AlertZone(
             alert_id=alert.alert_id,
@@ -356,24 +361,18 @@ def _same(code: str) -> str:
     return "S" + (code[1:] if code[0] == "0" else code)
 
 
-def _texts(parameters: dict[str, Any], name: str) -> list[str]:
-    """The texts of a parameter; by the schema a list, and a bare text is taken as a list of one.
-
-    Raises RowError for anything else.
-    """
+def _texts(parameters: _Parameters, name: str) -> list[str]:
+    """The texts of a parameter; by the schema a list, and a bare text is taken as a list of one."""
     value = parameters.get(name)
-    value = [value] if isinstance(value, str) else value or []
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise RowError(f"parameters.{name}: not a list of texts")
-    return value
+    return [value] if isinstance(value, str) else value or []
 
 
-def _event_ending_time(parameters: dict[str, Any]) -> datetime | None:
+def _event_ending_time(parameters: _Parameters) -> datetime | None:
     texts = [text for text in _texts(parameters, "eventEndingTime") if text.strip()]
     return values.instant(texts[0], "eventEndingTime") if texts else None
 
 
-def _damage_threat(parameters: dict[str, Any]) -> str | None:
+def _damage_threat(parameters: _Parameters) -> str | None:
     found = {t.strip().upper() for tag in _THREAT_TAGS for t in _texts(parameters, tag)}
     known = [threat for threat in _THREATS if threat in found]
     return known[0] if known else _short(next(iter(sorted(found)), None), "damage threat")

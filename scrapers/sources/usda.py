@@ -24,6 +24,9 @@ PRODUCT = "CountyStatistics/GetDroughtSeverityStatisticsByAreaPercent"
 _ROUNDING = 0.25
 """Percent; six shares, each rounded to two decimals, add up to 100 within this."""
 
+_LARGEST_AREA = 200_000.0
+"""Square miles, more than any county has."""
+
 _WITHOUT_COUNTIES = frozenset({"AS", "FM", "GU", "MH", "MP", "PW", "UM", "VI"})
 
 
@@ -189,8 +192,8 @@ def _shares(row: _Row, kind: int, url: str) -> dict[str, float]:
 
 def _amount(value: Any, name: str) -> float:
     number = values.number(value, name, thousands=True)
-    if number is None or number < 0:
-        raise RowError(f"{name}: {values.shown(str(value))}; allowed: a number from 0")
+    if number is None or not 0 <= number <= _LARGEST_AREA:
+        raise RowError(f"{name}: {values.shown(str(value))}; allowed: 0 to {_LARGEST_AREA:g}")
     return number
 
 
