@@ -11,6 +11,7 @@ from simulator.answers import Answer
 from simulator.faults import FaultRequest
 
 _CHUNK = 64 * 1024
+_SLOW_PARTS = 50
 
 
 class Delivery:
@@ -40,27 +41,26 @@ class Delivery:
             gone.cancel()
 
     async def _normal(self, scope: Scope, send: Send, gone: asyncio.Future[None]) -> None:
-        kind = self._fault.kind if self._fault else None
-        body, head = self._answer.body, scope["method"] == "HEAD"
-        await send(self._start(len(body) if self._answer.status != 304 else None))
-        chunks = [b""] if head else [body[i : i + _CHUNK] for i in range(0, len(body), _CHUNK)]
-        if kind == "cut_off":
+        body = b"" if scope["method"] == "HEAD" else self._answer.body
+        fault = self._fault
+        await send(self._start(len(self._answer.body) if self._answer.status != 304 else None))
+        if fault is not None and fault.kind == "cut_off":
             await send({"type": "http.response.body", "body": body[: len(body) // 2]} | _MORE)
             return  # the server closes the connection: fewer bytes than announced
-        if kind == "slow":
-            size = max(1, len(body) // 50)
-            chunks = [body[i : i + size] for i in range(0, len(body), size)]
-        pause = self._fault.seconds / max(1, len(chunks)) if kind == "slow" and self._fault else 0.0
-        for chunk in chunks:
+        size, pause = _CHUNK, 0.0
+        if fault is not None and fault.kind == "slow":
+            size, pause = len(body) // _SLOW_PARTS + 1, fault.seconds / _SLOW_PARTS
+        for start in range(0, len(body), size):
             if pause:
                 await asyncio.wait({gone}, timeout=pause)
             if gone.done():
                 return
-            await send({"type": "http.response.body", "body": chunk} | _MORE)
+            part = body[start : start + size]
+            await send({"type": "http.response.body", "body": part} | _MORE)
         await asyncio.sleep(0)
         if gone.done():
             return
-        if self._answer.status == 200 and not head:
+        if self._answer.status == 200 and body:
             self._sent()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

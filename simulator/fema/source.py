@@ -81,9 +81,9 @@ class FemaSource:
         rows = [row.fields for row in self._table.rows.values()]
         page = _Page(request, rows, ENTITY, "v2")
         facts = self._facts(page)
-        records: list[dict[str, Any]] = [dict(row) for row in page.records]
+        records = page.records
         if defect == "malformed_row" and records:
-            records[0]["disasterNumber"] = "not-a-number"
+            records = [{**records[0], "disasterNumber": "not-a-number"}, *records[1:]]
             facts = facts[1:]
         if defect == "drift":
             records = [_drifted(record) for record in records]
@@ -118,7 +118,7 @@ class FemaSource:
             "id": "3c4b9d2e-0000-4000-8000-000000000002",
         }
         page = _Page(request, [described], "OpenFemaDataSets", "v1")
-        return page.render([dict(row) for row in page.records], [], self._table.changed_at)
+        return page.render(page.records, [], self._table.changed_at)
 
 
 class _Page:
@@ -140,7 +140,9 @@ class _Page:
         kept = in_order([row for row in rows if keep(row)], order)
         self._count = len(kept)
         self.rows = kept[self._skip : self._skip + self._top]
-        self.records = [{name: row[name] for name in self.columns} for row in self.rows]
+        self.records: list[Row] = self.rows
+        if self.columns != fields:
+            self.records = [{name: row[name] for name in self.columns} for row in self.rows]
 
     def render(
         self, records: Sequence[Mapping[str, Any]], facts: Sequence[Fact], changed_at: float
@@ -200,7 +202,7 @@ def _number(request: SourceRequest, name: str, default: int) -> int:
     return int(text)
 
 
-def _drifted(record: dict[str, Any]) -> dict[str, Any]:
+def _drifted(record: Row) -> Row:
     """Rename a key column, as a breaking change of the API would."""
     return {("disasterId" if k == "disasterNumber" else k): v for k, v in record.items()}
 

@@ -67,7 +67,8 @@ class UsdmSource:
             rows = [{("Dry" if k == "D0" else k): v for k, v in row.items()} for row in rows]
             facts = []
         if "application/json" in request.headers.get("accept", ""):
-            body, kind = to_json([_camel(row) for row in rows]), "application/json; charset=utf-8"
+            texts = (to_json(_camel(row)) for row in rows)
+            body, kind = b"[" + b",".join(texts) + b"]", "application/json; charset=utf-8"
         else:
             body, kind = _csv(rows), "text/csv; charset=utf-8"
         answer = Answer(body, kind, 200, {"ETag": etag_of(body)}, facts)
