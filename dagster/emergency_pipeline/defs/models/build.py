@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dagster import OpExecutionContext
-from dagster_dbt import DbtCliResource
 from dagster_dbt.dbt_manifest import read_manifest_path
 
 from emdata.dbt_project import project_of
 from emdata.errors import ServiceError
+from emergency_pipeline.defs.models.client import QuickDbtCliResource
 from emergency_pipeline.defs.models.selection import (
     GEOGRAPHY,
     Relation,
@@ -73,13 +73,13 @@ def dbt_target(site: Site) -> Path:
     return target
 
 
-def dbt_client(site: Site) -> DbtCliResource:
+def dbt_client(site: Site) -> QuickDbtCliResource:
     """Return the dbt client, pointed at the project and at the profile of this platform.
 
     Raises ServiceError when the models were not prepared.
     """
     require_manifest(site)
-    return DbtCliResource(
+    return QuickDbtCliResource(
         project_dir=str(site.paths.dbt_project),
         profiles_dir=str(site.paths.dbt),
         dbt_executable=str(site.dbt_executable),
