@@ -289,7 +289,7 @@ def test_a_payload_that_was_cut_off_is_a_document_error(payload: Payload) -> Non
             list(payload.scraper.rows(document_of(body[:length], "x")))
 
 
-# The columns of CoAgMet's CSV count by the order that was asked for: tests/scrapers/test_coagmet.py.
+# The columns of CoAgMet count by the order that was asked for: tests/scrapers/test_coagmet.py.
 @pytest.mark.parametrize(
     "payload", [p for p in _payloads(".csv") if p.values[0].stream != "coagmet_hourly"]
 )
