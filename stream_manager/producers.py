@@ -113,9 +113,9 @@ class KafkaProducer:
         }
         if lane is Lane.ALONE:
             config["batch.num.messages"] = 1
-        logger = logging.Logger("librdkafka")
-        logger.parent = logging.getLogger()
-        logger.addFilter(_Seldom())
+        logger = logging.getLogger(f"librdkafka.{lane}")
+        if not logger.filters:
+            logger.addFilter(_Seldom())
         self._producer = Producer({**config, **(extra or {})}, logger=logger)
 
     def send(self, record: Accepted, report: Report) -> None:

@@ -47,7 +47,8 @@ log = get_logger(__name__)
 class Segment:
     """Bookkeeping of one segment: what must happen before it may be removed.
 
-    cut: the older segment whose refused tail is named in this one's header.
+    cut: the older segment whose refused tail is named in this one's header. is_fresh: it holds
+    no batch yet, so that a batch larger than a segment still finds room.
     """
 
     number: int
@@ -58,6 +59,7 @@ class Segment:
     unapplied: int = 0
     open_polls: set[str] = field(default_factory=set)
     cut: int | None = None
+    is_fresh: bool = True
 
     @property
     def is_done(self) -> bool:
@@ -292,7 +294,7 @@ class BufferLog:
 
     def _writable(self, size: int) -> Segment:
         current = self._segments[max(self._segments)]
-        if self._fd >= 0 and (current.size + size <= self._segment_bytes or current.records == 0):
+        if self._fd >= 0 and (current.size + size <= self._segment_bytes or current.is_fresh):
             return current
         self._start_segment(current.number + 1)
         return self._segments[max(self._segments)]
@@ -348,7 +350,7 @@ class BufferLog:
             Entry(segment.number, base + index, offset, index, record.priority, share, record)
             for index, record in enumerate(records)
         ]
-        segment.size = offset + size
+        segment.size, segment.is_fresh = offset + size, False
         segment.records += len(records)
         segment.undelivered += len(records)
         segment.unapplied += len(commits) + len(deads)

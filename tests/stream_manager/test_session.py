@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from emdata.clock import ManualClock
 from emdata.commits import Commit
 from emdata.contracts.base import Dataset, Priority, Record, UtcDatetime
-from emdata.errors import RowError
+from emdata.errors import BufferUnavailable, RowError
 from stream_manager.buffer import BufferLog, BufferWriter, Entry
+from stream_manager.buffer.disk import OsDisk
 from stream_manager.interrupted import interrupted_commit
 from stream_manager.seen import SeenIndex
 from stream_manager.session import MAX_PAYLOAD, PollContext, PollSession
+from tests.stream_manager.making import commit as made_commit
+from tests.stream_manager.making import draft
 from tests.stream_manager.test_buffer_log import BrokenDisk
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -47,9 +52,9 @@ class Thing(Record, frozen=True, kw_only=True):
 class Harness:
     """A buffer without Kafka and PostgreSQL, and sessions on it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: OsDisk | None = None) -> None:
         self.disk = BrokenDisk("", errno.ENOSPC)
-        self.log = BufferLog(folder, writer=1, segment_bytes=1 << 20, disk=self.disk)
+        self.log = BufferLog(folder, writer=1, segment_bytes=1 << 20, disk=disk or self.disk)
         self.log.open()
         self.entries: list[Entry] = []
         self.commits: list[Commit] = []
@@ -237,3 +242,131 @@ async def test_a_poll_without_its_frame_becomes_interrupted_and_its_records_stay
     }
     harness.writer = BufferWriter(harness.log, ManualClock(AT), harness._durable)
     harness.writer.start()
+
+
+class Held(OsDisk):
+    """A disk whose fsync waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.is_waiting = threading.Event()
+
+    def sync(self, fd: int) -> None:
+        self.is_waiting.set()
+        assert self.go.wait(20)
+        super().sync(fd)
+
+
+async def test_fault_25_a_cancelled_poll_counts_what_was_accepted_and_keeps_its_cursor(
+    tmp_path: Path,
+) -> None:
+    disk = Held()
+    harness = Harness(tmp_path, disk)
+    session = harness.session()
+    await session.row_parsed([thing(1), thing(2)])
+    disk.go.clear()
+    disk.is_waiting.clear()
+    poll_task = asyncio.create_task(session.row_parsed([thing(n) for n in range(3, 8)]))
+    await asyncio.to_thread(disk.is_waiting.wait, 20)
+    poll_task.cancel()
+    await asyncio.wait({poll_task})
+    disk.go.set()
+    await session.interrupt()
+    (commit,) = harness.commits
+    counts = commit.datasets["made_things"]
+    assert (commit.outcome, commit.cursor, commit.balances()) == ("interrupted", None, True)
+    assert counts.accepted == len(harness.entries) >= 4
+    assert counts.accepted + counts.deferred == 7
+    again = await poll(harness, *[thing(n) for n in range(1, 8)], poll_id="p2")
+    assert again.datasets["made_things"].accepted == counts.deferred
+    harness.writer.stop()
+    harness.log.close()
+
+
+async def test_a_poll_cancelled_while_its_frame_is_written_ends_by_that_frame(
+    tmp_path: Path,
+) -> None:
+    disk = Held()
+    harness = Harness(tmp_path, disk)
+    session = harness.session()
+    await session.row_parsed([thing(1), thing(2)])
+    disk.go.clear()
+    disk.is_waiting.clear()
+    ending = asyncio.create_task(session.finish("ok", cursor={"at": 1}))
+    await asyncio.to_thread(disk.is_waiting.wait, 20)
+    ending.cancel()
+    await asyncio.wait({ending})
+    disk.go.set()
+    await session.interrupt()
+    assert [(one.outcome, one.cursor) for one in harness.commits] == [("ok", {"at": 1})]
+    assert session.commit == harness.commits[0]
+    harness.writer.stop()
+    harness.log.close()
+
+
+async def test_a_poll_that_took_nothing_leaves_nothing_when_it_is_cancelled(
+    harness: Harness,
+) -> None:
+    await harness.session().interrupt()
+    assert harness.commits == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"reloaded": 2**63}, "64-bit"),
+        ({"text": "x" * 1025}, "at most 1024 bytes"),
+        ({"thing_id": "x" * 5000}, "bytes"),
+        ({"text": "\ud800"}, "surrogates"),
+    ],
+)
+async def test_fault_26_a_record_that_no_table_can_hold_is_rejected_and_its_neighbors_pass(
+    harness: Harness, changes: dict[str, object], why: str
+) -> None:
+    session = harness.session()
+    await session.row_parsed([thing(1)])
+    fields: dict[str, object] = {"thing_id": "bad", "text": "a", "at": AT, **changes}
+    reasons = await session.row_parsed([Thing(**fields)])  # type: ignore[arg-type]
+    await session.row_parsed([thing(2)])
+    commit = await session.finish("ok", cursor={"at": 1})
+    counts = commit.datasets["made_things"]
+    assert (counts.accepted, counts.rejected, commit.balances()) == (2, 1, True)
+    assert why in reasons[0]
+    assert why in commit.deads[0].reason
+    assert b"bad" in commit.deads[0].payload or b"xxx" in commit.deads[0].payload
+    assert commit.cursor == {"at": 1}
+
+
+async def test_a_cursor_that_cannot_be_written_is_an_error_and_not_an_endless_wait(
+    harness: Harness,
+) -> None:
+    session = harness.session()
+    await session.row_parsed([thing(1)])
+    with pytest.raises((TypeError, OverflowError)):
+        await asyncio.wait_for(session.finish("ok", cursor={"at": object()}), 20)
+    commit = await session.finish("failed", error=RowError("no cursor"))
+    assert harness.commits == [commit]
+    assert commit.datasets["made_things"].accepted == 1
+
+
+async def test_one_append_that_cannot_be_written_costs_its_group_nothing(tmp_path: Path) -> None:
+    disk = Held()
+    harness = Harness(tmp_path, disk)
+    disk.go.clear()
+    disk.is_waiting.clear()
+    first = harness.writer.append([draft(1)])
+    await asyncio.to_thread(disk.is_waiting.wait, 20)
+    bad = msgspec.structs.replace(made_commit(), cursor={"at": object()})
+    good = [harness.writer.append([draft(3)])]
+    refused = harness.writer.append([draft(2)], commit=bad)
+    good.append(harness.writer.append([draft(4)]))
+    disk.go.set()
+    assert [len(one.result(20)) for one in (first, *good)] == [1, 1, 1]
+    with pytest.raises(TypeError):
+        refused.result(20)
+    assert [entry.record and entry.record.seq for entry in harness.entries] == [1, 2, 3]
+    harness.writer.stop()
+    with pytest.raises(BufferUnavailable):
+        harness.writer.append([draft(5)]).result(5)
+    harness.log.close()
