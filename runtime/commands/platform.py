@@ -21,6 +21,7 @@ def register(root: typer.Typer) -> None:
     root.command("emergency-stop")(emergency_stop)
     root.command("shell-kafka")(shell_kafka)
     root.command("db-connect")(db_connect)
+    root.command("watchdog", hidden=True)(watchdog)
 
 
 def start(only: Only = "") -> None:
@@ -190,6 +191,18 @@ def db_connect(
     from runtime.context import load_context
 
     connect(load_context(), command)
+
+
+def watchdog() -> None:
+    """Bring back Flink jobs that the cluster lost, until stopped."""
+    from emdata.telemetry import configure_logging
+    from runtime.context import load_context
+    from runtime.watchdog import missing_jobs, watch
+
+    context = load_context()
+    configure_logging("watchdog", context.settings.log_level)
+    jobs_file, port = context.paths.flink_jobs_file, context.settings.flink_rest_port
+    watch(lambda: missing_jobs(jobs_file, port))
 
 
 def _chosen(context: Context) -> list[Service]:

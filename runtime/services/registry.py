@@ -5,7 +5,16 @@ from __future__ import annotations
 from emdata.errors import SettingError
 from runtime.context import Context
 from runtime.install import Java
-from runtime.services import dagster, flink, kafka, manager, postgres, simulator, starrocks
+from runtime.services import (
+    dagster,
+    flink,
+    kafka,
+    manager,
+    postgres,
+    simulator,
+    starrocks,
+    watchdog,
+)
 from runtime.services.base import LOOPBACK, Service
 
 _LOCAL = (LOOPBACK, "localhost")
@@ -24,7 +33,8 @@ def all_services(context: Context, java: Java) -> list[Service]:
         services.append(starrocks.service(context))
     if context.paths.mode == "simulator":
         services.append(simulator.service(context))
-    return [*services, manager.service(context), *dagster.services(context)]
+    services += [manager.service(context), watchdog.service(context)]
+    return [*services, *dagster.services(context)]
 
 
 def away(context: Context) -> set[str]:

@@ -52,7 +52,7 @@ def probe(context: Context) -> str:
         rows = warehouse_of(context, timeout=3.0).query("SELECT @@version_comment AS version")
     except (WarehouseUnavailable, WarehouseError) as error:
         raise NotReady(str(error)) from error
-    return str(rows[0]["version"])
+    return str(rows[0]["version"]).partition(" (")[0]
 
 
 def _prepare(context: Context) -> None:

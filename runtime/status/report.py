@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -19,7 +20,12 @@ from runtime.status.section import Cell, Section, read_section
 
 _GOOD = frozenset({"ready", "RUNNING", "fresh", "quiet", "ok", "settled"})
 _BAD = frozenset({"crashing", "fatal", "broken", "MISSING", "failed", "stopped", "upstream_stale"})
-_HIDDEN = {"services": ("pid", "uptime_s"), "sources": ()}
+_HIDDEN = {  # still there with --json
+    "services": ("pid", "uptime_s"),
+    "sources": ("source", "is_loaded", "is_polling"),
+    "jobs": ("tables", "kind"),
+}
+_INSTANT = re.compile(r"^\d{4}-(\d\d-\d\d)T(\d\d:\d\d:\d\d)")
 
 
 def read_sections(context: Context, chosen: Sequence[Service]) -> list[Section]:
@@ -70,7 +76,8 @@ def render(section: Section) -> RenderableType:
     table = Table(title=section.title, title_justify="left", title_style="bold", box=None)
     for name in columns:
         numeric = all(_is_number(row.get(name)) for row in section.rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(name.replace("_", " "), justify=side, overflow="fold")
     for row in section.rows:
         table.add_row(*(_text(row.get(name)) for name in columns))
     return table
@@ -97,8 +104,11 @@ def _text(value: Cell) -> Text:
     if isinstance(value, bool):
         return Text("yes" if value else "no")
     if isinstance(value, float):
-        return Text(f"{value:,.1f}")
+        return Text(f"{value:,.0f}" if value.is_integer() else f"{value:,.1f}")
     if isinstance(value, int):
         return Text(f"{value:,}")
+    instant = _INSTANT.match(value)
+    if instant is not None:
+        return Text(f"{instant[1]} {instant[2]}")
     style = "green" if value in _GOOD else "red" if value in _BAD else ""
     return Text(value, style=style)
