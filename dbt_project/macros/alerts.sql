@@ -9,15 +9,38 @@
     others (the upgrade of a watch to a warning): it stands once more for each of them.
 
     known_at: SQL of an instant; only what had been accepted by then counts. None: all.
+    in_force_at: SQL of an instant; events that cannot be in force then are left out early, so that
+    the cost is that of what is alive and not of all history. None: all.
     Messages of tests and exercises are left out, as are acknowledgments.
 -#}
-{% macro alert_zone_intervals(known_at=none) %}
+{% macro alert_zone_intervals(known_at=none, in_force_at=none) %}
 {%- set columns = [
     'event_key', 'zone_code', 'alert_id', 'code_type', 'state', 'event', 'severity', 'message_type',
-    'sent_at', 'onset_at', 'expires_at', 'hazard_ends_at', 'accepted_at', 'seq', 'priority',
-    'is_simulated',
+    'urgency', 'certainty', 'sent_at', 'onset_at', 'expires_at', 'hazard_ends_at', 'accepted_at',
+    'seq', 'priority', 'is_simulated',
 ] -%}
-with versions as (
+with {% if in_force_at is not none -%}
+relevant as (
+    -- All messages of events with a message that neither closes nor has run out by then, and all
+    -- messages that end events of others.
+    select alert_id
+    from {{ source('raw_data', 'nws_alert_zones') }}
+    where event_key in (
+        select event_key
+        from {{ source('raw_data', 'nws_alert_zones') }}
+        where
+            not coalesce(is_closing, false)
+            and (expires_at is null or expires_at > {{ in_force_at }})
+            and (hazard_ends_at is null or hazard_ends_at > {{ in_force_at }})
+    )
+    union all
+    select alert_id
+    from {{ source('raw_data', 'nws_alerts') }}
+    where closed_event_keys != concat('["', event_key, '"]')
+),
+
+{% endif -%}
+versions as (
     select
         *,
         row_number() over (
@@ -28,9 +51,11 @@ with versions as (
             partition by alert_id
         ) as has_ugc
     from {{ source('raw_data', 'nws_alert_zones') }}
-    {%- if known_at is not none %}
-    where accepted_at <= {{ known_at }}
-    {%- endif %}
+    where
+        {{ 'true' if known_at is none else 'accepted_at <= ' ~ known_at }}
+        {%- if in_force_at is not none %}
+        and alert_id in (select alert_id from relevant)
+        {%- endif %}
 ),
 
 messages as (
@@ -60,7 +85,7 @@ enders as (
         closed_event_keys
     from {{ source('raw_data', 'nws_alerts') }}
     where
-        closed_event_keys is not null
+        closed_event_keys != concat('["', event_key, '"]')
         {%- if known_at is not none %}
         and accepted_at <= {{ known_at }}
         {%- endif %}
@@ -142,6 +167,6 @@ from placed
 {#- What was in force at an instant, event by area; known_at: by what had been accepted by then. -#}
 {% macro alerts_as_of(instant, known_at=none) %}
 select intervals.*
-from ({{ alert_zone_intervals(known_at) }}) as intervals
+from ({{ alert_zone_intervals(known_at, instant) }}) as intervals
 where {{ in_force_at('intervals', instant) }}
 {% endmacro %}

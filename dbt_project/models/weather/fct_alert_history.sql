@@ -10,11 +10,39 @@
 /*
     Every landed version of every message. Two clocks: valid_from to superseded_at is the sender's
     (which message of the event spoke last), known_from to known_until is ours (which version of
-    this message we had).
+    this message we had). The long texts and the polygon stay in raw_data.nws_alerts, whose primary
+    key (accepted_on, writer, seq) is here.
 */
 with versions as (
     select
-        *,
+        alert_id,
+        event_key,
+        event,
+        status,
+        message_type,
+        severity,
+        certainty,
+        urgency,
+        response,
+        headline,
+        sender_name,
+        vtec_actions,
+        is_closing,
+        closing_reason,
+        sent_at,
+        effective_at,
+        onset_at,
+        expires_at,
+        hazard_ends_at,
+        point_longitude,
+        point_latitude,
+        accepted_on,
+        writer,
+        seq,
+        accepted_at,
+        content_hash,
+        priority,
+        is_simulated,
         row_number() over (
             partition by record_key order by record_version, seq, writer
         ) as version_number,
@@ -39,7 +67,7 @@ areas as (
         count(distinct zone_code) as zone_count,
         max(case when valid_until is null then 1 else 0 end) as is_open,
         max(valid_until) as last_valid_until
-    from {{ ref('int_alert_zone_intervals') }}
+    from {{ ref('fct_alert_zone_history') }}
     group by alert_id
 )
 
@@ -56,9 +84,6 @@ select
     versions.urgency,
     versions.response,
     versions.headline,
-    versions.description,
-    versions.instruction,
-    versions.area_description,
     versions.sender_name,
     versions.vtec_actions,
     versions.is_closing,
@@ -77,7 +102,10 @@ select
     versions.hazard_ends_at,
     versions.point_longitude,
     versions.point_latitude,
-    versions.geometry,
+    versions.content_hash,
+    versions.accepted_on,
+    versions.writer,
+    versions.seq,
     versions.priority,
     versions.is_simulated
 from versions

@@ -1,40 +1,55 @@
 {{ config(materialized='view') }}
--- A view down to the landed tables: true as soon as a message has landed. Past about a million
--- rows of nws_alert_zones (half a year of the whole country) it takes seconds on one node; then
--- build int_alert_zone_intervals as a table and accept its age.
+-- A view down to the landed tables: true as soon as a message has landed. It reads a few columns of
+-- all areas of all messages and works on the alive ones only; some million rows are a second.
+with in_force as (
+    {{ alerts_as_of('utc_timestamp()') }}
+),
+
+texts as (
+    select
+        alerts.alert_id,
+        alerts.headline,
+        alerts.sender_name,
+        row_number() over (
+            partition by alerts.record_key
+            order by alerts.record_version desc, alerts.seq desc, alerts.writer desc
+        ) as version_rank
+    from {{ source('raw_data', 'nws_alerts') }} as alerts
+    where alerts.alert_id in (select in_force.alert_id from in_force)
+)
+
 select
-    intervals.event_key,
-    intervals.zone_code,
-    intervals.code_type,
-    intervals.state,
+    in_force.event_key,
+    in_force.zone_code,
+    in_force.code_type,
+    in_force.state,
     counties.county_fips,
-    intervals.alert_id,
-    intervals.event,
-    intervals.severity,
-    alerts.urgency,
-    alerts.certainty,
-    intervals.message_type,
-    alerts.headline,
-    alerts.sender_name,
-    intervals.sent_at,
-    intervals.onset_at,
-    coalesce(intervals.onset_at, intervals.sent_at) <= utc_timestamp() as has_begun,
-    intervals.expires_at,
-    intervals.hazard_ends_at,
-    intervals.valid_until as in_force_until,
-    intervals.accepted_at,
-    intervals.priority,
-    intervals.is_simulated
-from {{ ref('int_alert_zone_intervals') }} as intervals
-left join {{ ref('stg_nws__alerts') }} as alerts
-    on intervals.alert_id = alerts.alert_id
+    in_force.alert_id,
+    in_force.event,
+    in_force.severity,
+    in_force.urgency,
+    in_force.certainty,
+    in_force.message_type,
+    texts.headline,
+    texts.sender_name,
+    in_force.sent_at,
+    in_force.onset_at,
+    coalesce(in_force.onset_at, in_force.sent_at) <= utc_timestamp() as has_begun,
+    in_force.expires_at,
+    in_force.hazard_ends_at,
+    in_force.valid_until as in_force_until,
+    in_force.accepted_at,
+    in_force.priority,
+    in_force.is_simulated
+from in_force
+left join texts
+    on in_force.alert_id = texts.alert_id and texts.version_rank = 1
 left join {{ ref('geo_states') }} as states
-    on substr(intervals.zone_code, 1, 2) = states.state
+    on substr(in_force.zone_code, 1, 2) = states.state
 left join {{ ref('dim_county') }} as counties
     on
         counties.county_fips = case
-            when intervals.code_type = 'same' then right(intervals.zone_code, 5)
-            when substr(intervals.zone_code, 3, 1) = 'C'
-                then concat(states.state_fips, substr(intervals.zone_code, 4, 3))
+            when in_force.code_type = 'same' then right(in_force.zone_code, 5)
+            when substr(in_force.zone_code, 3, 1) = 'C'
+                then concat(states.state_fips, substr(in_force.zone_code, 4, 3))
         end
-where {{ in_force_at('intervals', 'utc_timestamp()') }}
