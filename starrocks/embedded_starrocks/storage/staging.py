@@ -79,6 +79,10 @@ def stage(
     except duckdb.Error as error:
         drop(connection, table)
         raise LoadError(_first_line(error)) from None
+    except UnicodeDecodeError:
+        # DuckDB's error quotes the bytes that it can't read.
+        drop(connection, table)
+        raise LoadError("the body is not UTF-8") from None
     except LoadError:
         drop(connection, table)
         raise
