@@ -50,7 +50,8 @@ class Session:
         cls, settings: Settings, paths: Paths, password: str, environ: Mapping[str, str]
     ) -> Self:
         """Start the process and return at once. ``environ`` may name JAVA_HOME."""
-        paths.logs.mkdir(parents=True, exist_ok=True)
+        for folder in (paths.logs, scratch(paths)):
+            folder.mkdir(parents=True, exist_ok=True)
         log = paths.logs / "flink-client.log"
         command = [
             str(paths.flink_python),
@@ -151,6 +152,11 @@ class Session:
         self._answers.put(None)
 
 
+def scratch(paths: Paths) -> Path:
+    """Return the client's temporary directory."""
+    return paths.flink / "tmp"
+
+
 def client_environment(paths: Paths, password: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the client's environment: the cluster's own class path, so that no jar is uploaded."""
     home = paths.flink_home
@@ -164,7 +170,8 @@ def client_environment(paths: Paths, password: str, environ: Mapping[str, str]) 
         "FLINK_OPT_DIR": str(home / "opt"),
         "FLINK_PLUGINS_DIR": str(home / "plugins"),
         "FLINK_LOG_DIR": str(paths.logs),
-        "JVM_ARGS": _JVM_FLAGS,
+        # Flink's planner unpacks itself into the temporary directory; a killed JVM leaves it there.
+        "JVM_ARGS": f"{_JVM_FLAGS} -Djava.io.tmpdir={scratch(paths)}",
         "TZ": "UTC",
         PASSWORD_VARIABLE: password,
     }

@@ -96,7 +96,7 @@ def status(
             age = "-" if view.checkpoint_age_s is None else f"{view.checkpoint_age_s:.1f} s ago"
             name = f"{view.name} (rebuilding)" if view.rebuilding else view.name
             typer.echo(f"{name:<30} {view.state:<24} checkpoint {age:<12} {view.failure}")
-    if not views:
-        typer.echo("no job is deployed; run `emdata flink deploy`")
+        if not views:
+            typer.echo("no job is deployed; run `emdata flink deploy`")
     if not views or not all(view.is_running for view in views):
         raise typer.Exit(1)
