@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from emdata.credentials import ensure_credentials
@@ -14,15 +12,16 @@ from emergency_pipeline.site import Site
 from tests.dagster.world import small_catalog
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def catalog() -> Catalog:
     """Two sources: one with two datasets, one with a window."""
     return small_catalog()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A platform that was started once and has no dbt manifest."""
-    settings = load_settings({"EMDATA_HOME": str(tmp_path), "SOURCES": "simulator"}, env_file=None)
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A platform that was started once and has no dbt manifest; tests only read it."""
+    home = str(tmp_path_factory.mktemp("home"))
+    settings = load_settings({"EMDATA_HOME": home, "SOURCES": "simulator"}, env_file=None)
     ensure_credentials(settings)
     return Site(settings, Paths(settings, "simulator"))

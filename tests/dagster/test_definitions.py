@@ -19,7 +19,7 @@ from emergency_pipeline.site import Site, load_site
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def definitions(site: Site, catalog: Catalog) -> Definitions:
     return build_definitions(site, catalog)
 

@@ -3,6 +3,8 @@
 A source feeds one insert of a Flink job per dataset, and the insert feeds the landed table. Each
 insert is an asset of its own (a chained task of the job, too), so that the lineage of one table
 does not run through all other tables that the same job writes.
+
+Assets are grouped by stage, so that the overview reads from left to right.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from emdata.contracts import Record
 from emergency_pipeline.catalog import Catalog, Stream, Window, landing_job
 from emergency_pipeline.keys import flink_key, raw_key, source_key
 from emergency_pipeline.site import RAW_DATABASE, Site
+
+SOURCES, FLINK, LANDED = "sources", "flink", "landed"
 
 
 def lineage_specs(catalog: Catalog, site: Site) -> list[AssetSpec]:
@@ -31,10 +35,10 @@ def _source(stream: Stream, catalog: Catalog, site: Site) -> AssetSpec:
     records = [catalog.records[name] for name in stream.datasets]
     return AssetSpec(
         key=source_key(stream),
-        group_name=records[0].dataset.domain,
+        group_name=SOURCES,
         description=stream.description,
         kinds={"simulator"} if site.is_simulated else {"api"},
-        tags={"source": stream.source, **_simulated(site)},
+        tags={"source": stream.source, "domain": records[0].dataset.domain, **_simulated(site)},
         metadata={
             "polled every": stream.every,
             "hosts": MetadataValue.text(", ".join(stream.hosts)),
@@ -52,10 +56,10 @@ def _landed(record: type[Record], catalog: Catalog, site: Site) -> Iterator[Asse
     yield AssetSpec(
         key=flink_key(job, dataset.name),
         deps=[source_key(stream) for stream in catalog.streams_of(dataset.name)],
-        group_name=dataset.domain,
+        group_name=FLINK,
         description=f"Flink job {job}: topic {dataset.topic} into {RAW_DATABASE}.{dataset.name}.",
         kinds={"flink", "kafka"},
-        tags={"source": dataset.source, "flink_job": job},
+        tags={"source": dataset.source, "domain": dataset.domain, "flink_job": job},
         metadata={
             "topic": dataset.topic,
             "job": job,
@@ -65,10 +69,10 @@ def _landed(record: type[Record], catalog: Catalog, site: Site) -> Iterator[Asse
     yield AssetSpec(
         key=raw_key(dataset.name),
         deps=[flink_key(job, dataset.name)],
-        group_name=dataset.domain,
+        group_name=LANDED,
         description=dataset.description or dataset.title,
         kinds={"starrocks", "table"},
-        tags={"source": dataset.source, **_simulated(site)},
+        tags={"source": dataset.source, "domain": dataset.domain, **_simulated(site)},
         metadata={
             "dagster/table_name": f"{RAW_DATABASE}.{dataset.name}",
             "key": ", ".join(dataset.key),
@@ -82,14 +86,14 @@ def _landed(record: type[Record], catalog: Catalog, site: Site) -> Iterator[Asse
 
 def _window(window: Window, catalog: Catalog, site: Site) -> Iterator[AssetSpec]:
     inputs = [catalog.records[name].dataset for name in window.datasets]
-    group = inputs[0].domain
+    domain = inputs[0].domain
     yield AssetSpec(
         key=flink_key(window.job, window.name),
         deps=[source_key(s) for name in window.datasets for s in catalog.streams_of(name)],
-        group_name=group,
+        group_name=FLINK,
         description=f"Flink job {window.job}: {window.description}",
         kinds={"flink", "kafka"},
-        tags={"flink_job": window.job},
+        tags={"domain": domain, "flink_job": window.job},
         metadata={
             "topics": ", ".join(dataset.topic for dataset in inputs),
             "job": window.job,
@@ -99,10 +103,10 @@ def _window(window: Window, catalog: Catalog, site: Site) -> Iterator[AssetSpec]
     yield AssetSpec(
         key=raw_key(window.name),
         deps=[flink_key(window.job, window.name)],
-        group_name=group,
+        group_name=LANDED,
         description=window.description,
         kinds={"starrocks", "table"},
-        tags=_simulated(site),
+        tags={"domain": domain, **_simulated(site)},
         metadata={"dagster/table_name": f"{RAW_DATABASE}.{window.name}"},
     )
 

@@ -31,6 +31,8 @@ class Translator(DagsterDbtTranslator):
         return model_key(schema, name)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """Group models by the folder they lie in: staging, intermediate, marts."""
+        """Group models by their folder, such as staging or weather, and seeds by themselves."""
+        if dbt_resource_props["resource_type"] == "seed":
+            return "seeds"
         folders = dbt_resource_props["fqn"][1:-1]
         return str(folders[0]) if folders else None
