@@ -6,6 +6,7 @@ import json
 import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from emdata.contracts import contracts
@@ -18,6 +19,7 @@ class Served:
 
     key: str
     version: int
+    acknowledged_at: datetime
     values: dict[str, Any]
 
 
@@ -56,7 +58,12 @@ class Simulator:
         with urllib.request.urlopen(url, timeout=60) as answer:
             rows = [json.loads(line) for line in answer.read().splitlines() if line.strip()]
         return [
-            Served(row["key"], row["version"], row["values"])
+            Served(
+                row["key"],
+                row["version"],
+                datetime.fromisoformat(row["acknowledged_at"]).replace(tzinfo=UTC),
+                row["values"],
+            )
             for row in rows
             if row["acknowledged_times"]
         ]
