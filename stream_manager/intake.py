@@ -85,7 +85,7 @@ class Intake:
             self.applier.put(segment, [commit])
         for segment, dead in recovery.deads:
             self.applier.put(segment, [dead])
-        self.queues.put(recovery.entries)
+        self.queues.put(self._without_dead(recovery))
         log.info(
             "buffer_opened",
             epoch=self.log.epoch,
@@ -96,6 +96,18 @@ class Intake:
             quarantined_bytes=recovery.quarantined_bytes,
         )
         return recovery
+
+    def _without_dead(self, recovery: Recovery) -> list[Entry]:
+        """Leave out what died before the end: a record is counted as dead or landed, never both."""
+        dead = {one.id for _, one in recovery.deads}
+        gone = [
+            entry
+            for entry in recovery.entries
+            if entry.record is not None and entry.record.event_id in dead
+        ]
+        self.log.delivered(gone)
+        known = set(map(id, gone))
+        return [entry for entry in recovery.entries if id(entry) not in known]
 
     def start(self, recovery: Recovery) -> None:
         """Start the threads and end the polls that an earlier process left open."""

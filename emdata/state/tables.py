@@ -126,7 +126,8 @@ poll_datasets = Table(
     CheckConstraint("records = unchanged + rejected + deferred + accepted", name="records_balance"),
     CheckConstraint(
         "(accepted = 0 AND first_seq IS NULL AND last_seq IS NULL)"
-        " OR (accepted > 0 AND last_seq - first_seq + 1 >= accepted)",
+        " OR (accepted > 0 AND first_seq IS NOT NULL AND last_seq IS NOT NULL"
+        " AND last_seq - first_seq + 1 >= accepted)",
         name="seq_range",
     ),
     Index("ix_poll_datasets_dataset_last_seq", "dataset", "writer", "last_seq"),

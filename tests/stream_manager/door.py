@@ -65,12 +65,12 @@ class Door:
     def offer(
         self, numbers: range, *, priority: int = 3, size: int = 40, topic: str | None = None
     ) -> None:
-        """Append records; the key of ``number`` is one of ten, so that keys have versions."""
+        """Append records; keys repeat, ten a priority, so that they have versions."""
         drafts = [
             msgspec.structs.replace(
                 draft(number, priority=priority, size=size, poll_id=f"p{self.writer}"),
                 topic=topic or self.topic,
-                kafka_key=f"k{number % 10}",
+                kafka_key=f"{priority}-{number % 10}",
             )
             for number in numbers
         ]
@@ -156,13 +156,13 @@ def read_topic(servers: str, topic: str) -> list[dict[str, Any]]:
 def assert_exact(values: list[dict[str, Any]], count: int) -> None:
     """Every number once after keying by seq, and first arrivals in order per Kafka key."""
     by_seq: dict[int, dict[str, Any]] = {}
-    last: dict[int, int] = {}
+    last: dict[tuple[int, int], int] = {}
     for value in values:
         if value["seq"] in by_seq:
             assert by_seq[value["seq"]] == value, "one number, two records"
             continue
         by_seq[value["seq"]] = value
-        key = value["n"] % 10
+        key = (value["priority"], value["n"] % 10)
         assert value["seq"] > last.get(key, 0), f"{DATASET} key {key} out of order"
         last[key] = value["seq"]
     assert sorted(by_seq) == list(range(1, count + 1))

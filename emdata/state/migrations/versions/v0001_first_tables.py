@@ -184,7 +184,8 @@ def upgrade() -> None:
         sa.Column("newest_event_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "(accepted = 0 AND first_seq IS NULL AND last_seq IS NULL)"
-            " OR (accepted > 0 AND last_seq - first_seq + 1 >= accepted)",
+            " OR (accepted > 0 AND first_seq IS NOT NULL AND last_seq IS NOT NULL"
+            " AND last_seq - first_seq + 1 >= accepted)",
             name=op.f("ck_poll_datasets_seq_range"),
         ),
         sa.CheckConstraint(
