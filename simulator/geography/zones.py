@@ -86,9 +86,9 @@ class Office:
         return {-5: "EST", -6: "CST", -7: "MST", -8: "PST"}[self.hours]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Area:
-    """What one UGC code covers."""
+    """What one UGC code covers; each is made once, so that sets of them compare by identity."""
 
     ugc: str
     name: str

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.running import Simulator
+from tests.simulator.running import Served, Simulator
 from tests.support.waiting import wait_for
 
 PATH = "www.fema.gov/api/open/v2/DisasterDeclarationsSummaries"
@@ -53,7 +53,9 @@ def test_failed_answer_replaces_the_source_and_is_not_counted(
     assert world.ledger(DATASET) == []
 
 
-def test_cut_off_answer_is_shorter_than_announced_and_not_counted(world: Simulator) -> None:
+@pytest.mark.integration
+def test_cut_off_answer_is_shorter_than_announced_and_not_counted(served: Served) -> None:
+    world = served
     strike(world, kind="cut_off", count=1)
     with pytest.raises(http.client.IncompleteRead) as caught:
         world.get(PATH, ASKED)
@@ -62,7 +64,9 @@ def test_cut_off_answer_is_shorter_than_announced_and_not_counted(world: Simulat
     assert world.get(PATH, ASKED).status == 200
 
 
-def test_slow_answer_takes_its_time_and_is_counted_when_complete(world: Simulator) -> None:
+@pytest.mark.integration
+def test_slow_answer_takes_its_time_and_is_counted_when_complete(served: Served) -> None:
+    world = served
     strike(world, kind="slow", seconds=0.5, count=1)
     begun = time.monotonic()
     reply = world.get(PATH, ASKED)
@@ -71,7 +75,9 @@ def test_slow_answer_takes_its_time_and_is_counted_when_complete(world: Simulato
     assert {line["acknowledged_times"] for line in world.ledger(DATASET)} == {1}
 
 
-def test_client_that_leaves_midway_has_acknowledged_nothing(world: Simulator) -> None:
+@pytest.mark.integration
+def test_client_that_leaves_midway_has_acknowledged_nothing(served: Served) -> None:
+    world = served
     strike(world, kind="slow", seconds=60, count=1)
     with socket.create_connection(("127.0.0.1", world.port)) as client:
         client.sendall(f"GET /{PATH}?$top=10 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -83,14 +89,18 @@ def test_client_that_leaves_midway_has_acknowledged_nothing(world: Simulator) ->
     assert {line["acknowledged_times"] for line in world.ledger(DATASET)} == {1}
 
 
-def test_hanging_source_holds_the_connection_without_a_byte(world: Simulator) -> None:
+@pytest.mark.integration
+def test_hanging_source_holds_the_connection_without_a_byte(served: Served) -> None:
+    world = served
     strike(world, kind="hang", seconds=30)
     with pytest.raises(TimeoutError):
         world.get(PATH, ASKED, timeout=0.5)
     assert world.get("_simulator/health").status == 200
 
 
-def test_huge_answer_goes_on_until_its_size_or_the_client_leaves(world: Simulator) -> None:
+@pytest.mark.integration
+def test_huge_answer_goes_on_until_its_size_or_the_client_leaves(served: Served) -> None:
+    world = served
     strike(world, kind="huge", size=300_000)
     reply = world.get(PATH, ASKED)
     assert 300_000 <= len(reply.body) < 400_000

@@ -26,7 +26,7 @@ from emdata.errors import ServiceError
 from simulator import client
 from simulator.answers import Fact, fingerprint
 from simulator.ledger import Ledger
-from tests.simulator.running import Simulator, simulator
+from tests.simulator.running import Served, Simulator, simulator
 from tests.support.waiting import wait_for
 
 FEMA = "www.fema.gov/api/open/v2/DisasterDeclarationsSummaries"
@@ -66,12 +66,12 @@ def test_ledger_equals_what_a_plain_client_collected(world: Simulator) -> None:
     """Time stands still during each round of polls, so both see exactly the same versions."""
     world.post("clock", {"freeze": True})
     seen: Seen = defaultdict(dict)
-    for step in range(5):
+    for step in range(2):
         collect(world, seen)
         world.mutate(fema="change_one")
         world.mutate(fema="reload_bump")
         world.mutate(nws="edit_one")
-        world.mutate(coagmet="revise", station="fcl01")
+        world.mutate(coagmet="revise", station="fcl01", hour="2025-12-31T20:00:00Z")
         world.mutate(usda="revise")
         world.advance(40 * 60 if step else 0)
         collect(world, seen)
@@ -194,7 +194,7 @@ def test_killed_simulator_comes_back_with_its_world_and_ledger(tmp_path: Path) -
         client.ask(base, "POST", "/_simulator/clock", {"freeze": True})
         for mutation in ({"fema": "declare"}, {"nws": "new"}, {"coagmet": "revise"}):
             client.ask(base, "POST", "/_simulator/mutations", mutation)
-        Simulator(port, ManualClock()).get(NWS)
+        Served(port, ManualClock()).get(NWS)
         before = [client.text(base, path) for path in paths]
         resident = _resident_kib(running.pid)
         os.kill(running.pid, signal.SIGKILL)

@@ -16,13 +16,13 @@ from emdata.errors import ContractError, RowError
 from emdata.settings import load_settings
 from scrapers.base import Cursor, Document, EmergencyDataScraper, Watermark, find_scrapers
 from scrapers.http import HttpClient, user_agent
-from tests.simulator.running import Simulator
+from tests.simulator.running import Served
 
 
 class Reader:
     """Polls every scraper and keeps each key's content when it differs from the last one."""
 
-    def __init__(self, world: Simulator) -> None:
+    def __init__(self, world: Served) -> None:
         self._world = world
         self._settings = load_settings({"HISTORY_SINCE": "2024-01-01"}, env_file=None)
         self._cursors: dict[str, Cursor] = defaultdict(dict)
@@ -59,7 +59,8 @@ class Reader:
 
 
 @pytest.mark.integration
-async def test_ledger_equals_what_the_scrapers_parsed_version_by_version(world: Simulator) -> None:
+async def test_ledger_equals_what_the_scrapers_parsed_version_by_version(served: Served) -> None:
+    world = served
     world.post("clock", {"freeze": True})
     reader = Reader(world)
     await reader.poll()
@@ -77,9 +78,9 @@ async def test_ledger_equals_what_the_scrapers_parsed_version_by_version(world: 
     assert len(reader.seen) == 6
     summary = world.get("_simulator/ledger").json()["datasets"]
     for dataset, keys in reader.seen.items():
-        served: dict[str, int] = defaultdict(int)
+        versions_of: dict[str, int] = defaultdict(int)
         for line in world.ledger(dataset):
-            served[line["key"]] += 1
-        assert served == {key: len(versions) for key, versions in keys.items()}, dataset
+            versions_of[line["key"]] += 1
+        assert versions_of == {key: len(versions) for key, versions in keys.items()}, dataset
         total = sum(map(len, keys.values()))
         assert summary[dataset]["acknowledged_versions"] == total

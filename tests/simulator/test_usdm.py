@@ -98,7 +98,7 @@ def test_revision_changes_one_county_of_one_map_and_survives_a_restart(tmp_path:
 def test_revisions_come_rarely_by_themselves(world: Simulator) -> None:
     world.post("clock", {"freeze": True})
     compared = changed = 0
-    for _ in range(6):
+    for _ in range(5):
         before = rows(world, aoi="US", enddate="12/31/2026")
         world.advance(14 * 86_400)
         later = rows(world, aoi="US", enddate="12/31/2026")
