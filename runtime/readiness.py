@@ -11,6 +11,7 @@ from runtime.services.base import NotReady, Service
 from runtime.supervisor import Supervisor
 
 _PAUSE_S = 0.2
+_LOOKS_PER_QUESTION = 5  # the supervisor is asked once a second; it shares the cores
 _CRASHES = 3
 
 
@@ -23,21 +24,23 @@ def wait_ready(service: Service, supervisor: Supervisor, log: Path) -> str:
     deadline = time.monotonic() + service.start_within
     starts: set[int] = set()
     reason = "not probed"
+    look = 0
     while True:
         try:
             return service.probe()
         except NotReady as error:
             reason = str(error)
-        state = supervisor.states()[service.name]
-        if state.started:
-            starts.add(state.started)
-        if len(starts) >= _CRASHES or state.state == "FATAL":
-            raise ServiceError(f"{service.name}: dies after its start{last_lines(log)}")
+        if look % _LOOKS_PER_QUESTION == 0:
+            state = supervisor.states()[service.name]
+            starts |= {state.started} if state.started else set()
+            if len(starts) >= _CRASHES or state.state == "FATAL":
+                raise ServiceError(f"{service.name}: dies after its start{last_lines(log)}")
         if time.monotonic() > deadline:
             raise ServiceError(
                 f"{service.name}: not ready within {service.start_within:.0f} s ({reason})"
                 f"{last_lines(log)}"
             )
+        look += 1
         time.sleep(_PAUSE_S)
 
 

@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import URL
 
+from emdata.contracts import contracts
+from emdata.derive.starrocks import RAW_DATABASE
 from emdata.errors import ServiceError
+from emdata.migrate import database_statements, plan_changes, read_tables
 from runtime import models
 from runtime.context import Context
 from runtime.environment import child_environment
@@ -20,6 +23,7 @@ from runtime.readiness import last_lines
 from runtime.services import postgres
 from runtime.steps import Step
 from runtime.topics import create_topics
+from runtime.warehouse import warehouse_of
 
 _FLINK = {"jobmanager", "taskmanager"}
 _COMMAND_TIMEOUT_S = 600.0
@@ -31,10 +35,6 @@ def tasks(
 ) -> list[Step]:
     """The steps whose servers are all among the chosen ones or ``away`` (run by somebody else)."""
     there = chosen | away
-
-    def command(name: str, *arguments: str) -> Step:
-        return Step(name, lambda: _command(context, java, name, arguments), _NEEDS[name])
-
     steps: list[Step] = []
     if "postgres" in there:
         steps.append(Step("databases", lambda: _databases(context), _NEEDS["databases"]))
@@ -42,7 +42,7 @@ def tasks(
     if "kafka" in there:
         steps.append(Step("topics", lambda: create_topics(context.settings), _NEEDS["topics"]))
     if "starrocks" in there:
-        steps.append(command("tables", "migrate", "--yes"))
+        steps.append(Step("tables", lambda: _tables(context), _NEEDS["tables"]))
     if "dagster-code" in chosen:
         steps.append(Step("models", lambda: _models(context, java), _NEEDS["models"]))
     if {*_FLINK, "kafka", "starrocks"} <= there:
@@ -84,6 +84,15 @@ def _state(context: Context) -> str:
     from emdata.state import upgrade
 
     return f"revision {upgrade(state_dsn(context))}"
+
+
+def _tables(context: Context) -> str:
+    """Create databases and bring the landed tables to the contracts."""
+    warehouse = warehouse_of(context)
+    warehouse.execute(*database_statements((RAW_DATABASE, context.settings.starrocks_database)))
+    changes = plan_changes(contracts().values(), read_tables(warehouse))
+    warehouse.execute(*(change.statement for change in changes))
+    return f"{len(changes)} changes applied" if changes else "as the contracts say"
 
 
 def _models(context: Context, java: Java) -> str:
