@@ -54,10 +54,12 @@ def check_live(
 
     from emdata.clock import SystemClock
     from emdata.errors import SettingError
+    from emdata.telemetry import configure_logging
     from runtime.context import fail, load
     from scrapers.base import find_scrapers
     from scrapers.http import HttpClient
 
+    configure_logging("check-live", "ERROR")
     settings, clock = load(), SystemClock()
     scrapers = find_scrapers()
     if only and only not in scrapers:
