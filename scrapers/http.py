@@ -85,7 +85,8 @@ def parse_rate(text: str) -> tuple[float, float]:
     Raises ContractError for anything else.
     """
     count, _, unit = text.partition("/")
-    if not count.isdecimal() or int(count) == 0 or unit not in _PERIODS:
+    is_count = count.isdecimal() and len(count) <= 9 and int(count) > 0
+    if not is_count or unit not in _PERIODS:
         raise ContractError("rate", value=text, allowed="a number per s, min, h or d, as 30/min")
     return float(count), duration(_PERIODS[unit]).total_seconds()
 

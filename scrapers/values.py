@@ -24,7 +24,7 @@ LONGEST_TEXT = 262_144
 _SHOWN = 80
 _LONGEST_NUMBER = 64
 _HUGE = 1e300
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _ALIKE = 0.7
 
 
