@@ -24,7 +24,7 @@ from flink_jobs.errors import ClientFailed, CompileError
 from flink_jobs.plan import Job
 from flink_jobs.submit import PASSWORD_VARIABLE
 
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 180.0
 ANSWER_WITHIN_S = 120.0
 _CLOSE_WITHIN_S = 10.0
 _JVM_FLAGS = (

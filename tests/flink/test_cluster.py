@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from emdata.contracts import Record, contracts
-from emdata.contracts.coagmet import Station as CoagmetStation
+from emdata.contracts.coagmet import HourlyObservation
 from emdata.contracts.usda import DroughtCounty
 from emdata.derive.starrocks import raw_table_ddl
 from flink_jobs.decide import Action
@@ -22,7 +22,7 @@ from flink_jobs.errors import CompileError
 from flink_jobs.records import read_records
 from flink_jobs.rest import FlinkRest
 from flink_jobs.session import Session
-from flink_jobs.windows import WindowColumn, WindowTable, window_tables
+from flink_jobs.windows import WindowTable, window_tables
 from runtime.install import find_java
 from tests.flink.datasets import Reading, Station
 from tests.flink.events import START, alert_zones, declarations, observations
@@ -205,24 +205,28 @@ def test_an_added_dataset_puts_no_row_into_the_table_of_another(
 def test_changed_windows_are_rebuilt_beside_the_old_and_swapped(
     platform: Platform, world: World, session: Session
 ) -> None:
-    world.send([CoagmetStation(station_id=f"s{n}", network="a") for n in range(30)], START)
+    world.send(probe_hours(30), START)
+    # So old that the topics of a rebuild may have lost a part of it.
+    world.send(probe_hours(1, LONG_AGO), LONG_AGO + timedelta(hours=1))
     world.flush()
     windows = window_tables()
     deployed(platform, session, Order(windows=(*windows, probe("COUNT(*)"))))
-    wait_for(lambda: probed(platform) == [(30,)], LANDED_S, "the first count")
+    wait_for(lambda: probed(platform) == {START: 30, LONG_AGO: 1}, LANDED_S, "the first count")
     old = read_records(platform.paths.flink_jobs_file).jobs["windows-probe"]
     report = deployed(platform, session, Order(windows=(*windows, probe("COUNT(*) * 2"))))
     assert report.changed == ("windows-probe",)
-    assert probed(platform) == [(60,)], "caught up before the swap"
+    assert probed(platform) == {START: 60, LONG_AGO: 1}, "caught up before the swap, old rows kept"
     new = read_records(platform.paths.flink_jobs_file).jobs["windows-probe"]
     assert set(old.job.tables).isdisjoint(new.job.tables)
     assert old.job_id not in alive(platform)
-    tables = {row["name"] for row in platform.sql(TABLES)}
-    assert set(new.job.tables) <= tables
-    assert not set(old.job.tables) & tables
-    world.send([CoagmetStation(station_id=f"t{n}", network="a") for n in range(5)], START)
+    assert set(new.job.tables) <= tables(platform)
+    assert not set(old.job.tables) & tables(platform)
+    world.send(probe_hours(5, first=30), START)
     world.flush()
-    wait_for(lambda: probed(platform) == [(70,)], LANDED_S, "the count to go on")
+    wait_for(lambda: probed(platform)[START] == 70, LANDED_S, "the count to go on")
+    assert deployed(platform, session).changed == ("windows-probe",)
+    assert not {name for name in tables(platform) if "probe" in name}
+    assert new.job_id not in alive(platform)
 
 
 def test_a_plan_that_does_not_compile_stops_nothing(platform: Platform, session: Session) -> None:
@@ -270,23 +274,44 @@ def test_landing_that_does_not_come_up_gives_way_to_what_ran_before(
     world.wait_landed(LANDED_S)
 
 
-TABLES = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'raw_data'"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def probe_hours(
+    count: int, observed_at: datetime = START, first: int = 0
+) -> Iterator[HourlyObservation]:
+    """One observation of each of ``count`` stations that only the probe counts."""
+    for number in range(first, first + count):
+        yield HourlyObservation(station_id=f"probe{number}", observed_at=observed_at)
 
 
 def probe(count: str) -> WindowTable:
-    """A window of this test: stations by network."""
-    model = window_tables()[0]
-    network = replace(model.keys[-1], name="network", expression="COALESCE(`network`, '')")
-    seen = WindowColumn("seen_on", model.keys[0].types, "TIMESTAMP '2026-11-01 00:00:00'", "fixed")
-    total = replace(model.measures[0], name="station_count", expression=count)
+    """A window of this test: observations by hour."""
+    hour = replace(window_tables()[0].keys[0], expression="FLOOR(`observed_at` TO HOUR)")
+    total = replace(window_tables()[0].measures[0], name="station_count", expression=count)
     return WindowTable(
-        "stations_probe", "coagmet_stations", "probe", "Stations", (seen, network), (total,)
+        name="stations_probe",
+        dataset="coagmet_hourly_observations",
+        job="probe",
+        comment="Stations by hour",
+        keys=(hour,),
+        measures=(total,),
+        where="`station_id` LIKE 'probe%'",
+        event_time="observed_at",
     )
 
 
-def probed(platform: Platform) -> list[tuple[int]]:
-    rows = platform.sql("SELECT station_count FROM raw_data.stations_probe")
-    return [(row["station_count"],) for row in rows]
+def probed(platform: Platform) -> dict[datetime, int]:
+    rows = platform.sql("SELECT window_start, station_count FROM raw_data.stations_probe")
+    return {row["window_start"].replace(tzinfo=UTC): row["station_count"] for row in rows}
+
+
+def tables(platform: Platform) -> set[str]:
+    """Tables and views in raw_data."""
+    rows = platform.sql(
+        "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'raw_data'"
+    )
+    return {row["name"] for row in rows}
 
 
 def add_topic(platform: Platform, record: type[Record]) -> None:
