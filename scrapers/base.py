@@ -23,6 +23,7 @@ from emdata.clock import Clock
 from emdata.contracts.base import Record, utc_text
 from emdata.errors import ContractError
 from emdata.settings import Settings
+from scrapers import wire
 from scrapers.httpdate import http_date
 
 if TYPE_CHECKING:
@@ -158,7 +159,8 @@ class EmergencyDataScraper(ABC):
     name: the stream's name, as on the command line. emits: the records that ``parse`` gives.
     every: polling interval ("30s", "20min"). relook: how far back a poll reads again, because the
     source revises ("0s": not at all). rate: outbound limit per host ("1/s", "30/min").
-    hosts: every host that the scraper may ask.
+    hosts: every host that the scraper may ask. row_type: the struct that rows are decoded into,
+    where a row is one flat JSON object.
     """
 
     name: ClassVar[str]
@@ -167,6 +169,7 @@ class EmergencyDataScraper(ABC):
     relook: ClassVar[str] = "0s"
     rate: ClassVar[str] = "1/s"
     hosts: ClassVar[tuple[str, ...]]
+    row_type: ClassVar[type[msgspec.Struct] | None] = None
 
     def __init__(self, http: HttpClient, settings: Settings, clock: Clock) -> None:
         self.http, self.settings, self.clock = http, settings, clock
@@ -198,7 +201,10 @@ class EmergencyDataScraper(ABC):
 
     def fields_unknown(self, document: Document) -> frozenset[str]:
         """Name the fields of a document that the contract does not know: additive drift."""
-        return frozenset()
+        rows = () if self.row_type is None else tuple(self.rows(document))[:1]
+        if self.row_type is None or not rows:
+            return frozenset()
+        return wire.keys(rows[0]) - wire.wire_names(self.row_type)
 
     def warnings(self, document: Document) -> tuple[str, ...]:
         """Say what an operator should hear about a document, such as a deprecation notice."""

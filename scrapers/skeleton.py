@@ -77,6 +77,7 @@ class CLASSItems(EmergencyDataScraper):
     emits = (CLASSItem,)
     every, relook, rate = "5min", "1d", "1/s"
     hosts = ("example.org",)
+    row_type = _Row
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:
         """Yield the one document; conditional, so that a quiet source costs little."""
@@ -100,7 +101,7 @@ class CLASSItems(EmergencyDataScraper):
             CLASSItem(
                 item_id=values.required(row.id, "id"),
                 updated_at=values.instant(row.updated, "updated"),
-                value_m=values.number(row.value, "value"),
+                value_m=values.number(row.value, "value", low=-500.0, high=9000.0),
             ),
         )
 
@@ -123,10 +124,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emdata.settings import load_settings
 from scrapers.offline import document_of, idle, parse_rows
 from scrapers.sources.SOURCE import CLASSItems
-
-from emdata.settings import load_settings
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "SOURCE"
 

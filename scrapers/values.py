@@ -48,10 +48,18 @@ def clean(text: str | None, field: str, *, max_length: int) -> str | None:
     return text or None
 
 
-def number(value: Any, field: str, *, thousands: bool = False) -> float | None:
+def number(
+    value: Any,
+    field: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    thousands: bool = False,
+) -> float | None:
     """Return a finite number, given as one or as text; None and empty text are missing.
 
-    ``thousands``: text may carry commas, as ``1,204.10``. Raises RowError for anything else.
+    low, high: what is physically possible; a wrong unit shows by it. thousands: text may carry
+    commas, as ``1,204.10``. Raises RowError for anything else.
     """
     if value is None or value == "":
         return None
@@ -66,6 +74,8 @@ def number(value: Any, field: str, *, thousands: bool = False) -> float | None:
         raise RowError(f"{field}: {shown(str(value))} is not a number")
     if not math.isfinite(found):
         raise RowError(f"{field}: {shown(str(value))} is not a finite number")
+    if not low <= found <= high:
+        raise RowError(f"{field}: {found:g} is out of range; allowed: {low:g} to {high:g}")
     return found
 
 

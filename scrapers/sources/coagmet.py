@@ -66,6 +66,7 @@ class CoagmetStations(EmergencyDataScraper):
     emits = (Station,)
     every, relook, rate = "6h", "0s", "12/min"
     hosts = ("coagmet.colostate.edu",)
+    row_type = _StationRow
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:
         """Yield the one document of all stations."""
@@ -117,11 +118,6 @@ class CoagmetStations(EmergencyDataScraper):
     def next_cursor(self, cursor: Cursor, seen: Watermark) -> Cursor:
         """Keep the ETag; every poll reads all stations."""
         return {**cursor, **seen.notes}
-
-    def fields_unknown(self, document: Document) -> frozenset[str]:
-        """Name members that the network added."""
-        rows = self.rows(document)
-        return wire.keys(rows[0]) - wire.wire_names(_StationRow) if rows else frozenset()
 
 
 class CoagmetHourly(EmergencyDataScraper):
