@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -38,9 +39,11 @@ def main() -> None:
     except EmdataError as error:
         for line in str(error).splitlines():
             print(f"error: {line}" if not line.startswith(" ") else line, file=sys.stderr)
+        if error.code == "interrupted":
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)  # threads that wait for a server would hold the exit
         sys.exit(2 if isinstance(error, SettingError) or error.code == "preflight" else 1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from runtime.processes import platform_processes
+from runtime.topics import create_topics, wanted_topics
 from tests.support.platform import Platform, running_platform
 from tests.support.waiting import wait_for
 
@@ -84,6 +85,17 @@ def test_two_platforms_do_not_disturb_each_other(platform: Platform) -> None:
     assert platform.pids() == before
 
 
+def test_topics_follow_the_settings_and_are_created_once(platform: Platform) -> None:
+    settings = platform.settings
+    count = len(wanted_topics(settings))
+    assert create_topics(settings) == f"{count} topics, 0 new, 0 changed"
+    shorter = settings.model_copy(update={"kafka_retention_hours": 5})
+    finite = [spec for spec in wanted_topics(shorter) if spec.config["retention.ms"] == "18000000"]
+    assert finite
+    assert create_topics(shorter) == f"{count} topics, 0 new, {len(finite)} changed"
+    assert create_topics(shorter) == f"{count} topics, 0 new, 0 changed"
+
+
 def test_kafka_tools_are_on_the_path_of_the_shell(platform: Platform) -> None:
     done = platform.emdata(
         "shell-kafka", "-c", "kafka-topics --create --topic from-shell && kafka-topics --list"
@@ -122,3 +134,23 @@ def test_an_emergency_stop_ends_what_does_not_answer_any_more(home: Path) -> Non
     assert platform_processes(platform.paths.data) == []
     platform.start("postgres")
     platform.stop()
+
+
+def test_an_interrupted_start_ends_at_once_and_says_what_is_left(home: Path) -> None:
+    platform = Platform(home)
+    starting = subprocess.Popen(
+        [sys.executable, "-m", "runtime", "start", "--only", STORES],
+        env=platform.environment,
+        cwd=home,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: platform_processes(home / "simulated"), 60, "servers to be coming up")
+        starting.send_signal(signal.SIGINT)
+        _, said = starting.communicate(timeout=30)
+        assert starting.returncode == 130
+        assert "Traceback" not in said
+    finally:
+        platform.close()
