@@ -66,18 +66,21 @@ def offer(log: BufferLog, applier: Applier, *poll_ids: str) -> None:
         applier.put(log.current_segment, [frame])
 
 
-def test_frames_wait_in_order_while_postgres_is_away_and_keep_their_segments(
+def test_fault_28_frames_wait_in_order_while_postgres_is_away_and_keep_their_segments(
     log: BufferLog, state: State, tmp_path: Path
 ) -> None:
     state.fails = lambda _name: StateUnavailable("away")
     applier = Applier(ENGINE, log, tmp_path / "unapplied")
     applier.start()
-    offer(log, applier, "a", "b", "c")
+    offer(log, applier, "a", "b")
+    dead = Dead("1-made_things-1", "made", "made_things", 1, "a", "refused", "r", b"x", 1, AT)
+    log.append([], [], [dead], accepted_at=AT)
+    applier.put(log.current_segment, [dead])
     wait_for(lambda: not applier.is_reachable, 20, "the loss to be noticed")
     assert (applier.depth(), log.segment_count()) == (3, 3)
     state.fails = lambda _name: None
     assert applier.wait_until_empty(20)
-    assert state.applied == ["a", "b", "c"]
+    assert state.applied == ["a", "b", dead.id]
     assert applier.is_reachable
     assert log.segment_count() == 1
     applier.stop()
