@@ -51,7 +51,10 @@ def data_freshness_sensor(
     events, cursor = freshness_events(found, read_states(context.cursor), catalog)
     if not events:
         return SkipReason("the stream manager has not registered its streams yet")
-    return SensorResult(asset_events=events, cursor=cursor)
+    # A tick without a run counts as skipped; the reason says what was found.
+    states = ", ".join(f"{item.stream} {item.state}" for item in found)
+    recorded = SkipReason(f"no run needed: {states}")
+    return SensorResult(asset_events=events, cursor=cursor, skip_reason=recorded)
 
 
 def freshness_checks(catalog: Catalog) -> AssetChecksDefinition:

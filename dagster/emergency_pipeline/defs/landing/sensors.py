@@ -32,4 +32,6 @@ def landing_sensor(
     events, cursor = landing_events(positions, read_marks(context.cursor), catalog)
     if not events:
         return SkipReason("nothing has landed since the last tick")
-    return SensorResult(asset_events=events, cursor=cursor)
+    # A tick without a run counts as skipped; the reason says that it was not in vain.
+    recorded = SkipReason(f"no run needed: recorded landings of {len(events)} tables")
+    return SensorResult(asset_events=events, cursor=cursor, skip_reason=recorded)
