@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from tests.dbt import cases
+from tests.dbt import cases, oracle
 from tests.dbt.conftest import World, dbt, results_of
 from tests.dbt.landing import land
 
@@ -45,7 +45,7 @@ def test_every_model_has_exactly_the_columns_that_are_described(world: World) ->
 
 
 def test_dbt_writes_its_documentation_site(world: World) -> None:
-    dbt(world.project, "docs", "generate", "--static")
+    dbt(world.project, "docs", "generate", "--static", "--no-compile")
     catalog = json.loads((world.project.target / "catalog.json").read_text())
     names = {node["metadata"]["name"] for node in catalog["nodes"].values()}
     assert {"fct_alerts_in_force", "dim_county", "stg_fema__disaster_declarations"} <= names
@@ -282,3 +282,34 @@ def test_building_one_source_again_replaces_its_tables_and_leaves_none_behind(
         "WHERE table_schema = 'emergency_data' AND table_name LIKE '%__dbt_%'"
     )
     assert rows == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_intervals_agree_with_a_message_by_message_reckoning(world: World, seed: int) -> None:
+    landed = oracle.random_messages(seed, world.now, 150)
+    land(world.warehouse, landed, first_seq=100_000 * seed)
+    rows = world.rows(
+        "SELECT event_key, zone_code, valid_from, valid_until "
+        f"FROM emergency_data.int_alert_zone_intervals WHERE event_key LIKE 'seed{seed}-%'"
+    )
+    ever = 0
+    for at in oracle.instants(world.now):
+        moment = at.replace(tzinfo=None)
+        found = {
+            (row["event_key"], row["zone_code"])
+            for row in rows
+            if row["valid_from"] <= moment
+            and (row["valid_until"] is None or moment < row["valid_until"])
+        }
+        assert found == oracle.in_force(landed, at), at
+        ever += len(found)
+    assert ever > 1000
+    # The view works on what is alive only, and still says the same.
+    before = datetime.now(tz=world.now.tzinfo)
+    view = world.rows(
+        "SELECT event_key, zone_code FROM emergency_data.fct_alerts_in_force "
+        f"WHERE event_key LIKE 'seed{seed}-%'"
+    )
+    after = datetime.now(tz=world.now.tzinfo)
+    shown = {(row["event_key"], row["zone_code"]) for row in view}
+    assert shown in (oracle.in_force(landed, before), oracle.in_force(landed, after))
