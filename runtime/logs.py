@@ -11,7 +11,7 @@ from runtime.context import Context
 _GROUPS = {
     "dagster": ("dagster-code", "dagster-web", "dagster-daemon"),
     "flink": ("jobmanager", "taskmanager", "flink-client"),
-    "start": ("start-tables", "start-models"),
+    "start": ("start-models",),
 }
 
 
