@@ -196,7 +196,10 @@ class PollSession:
         for counts in self._counts.values():
             booked = counts.unchanged + counts.rejected + counts.deferred + counts.accepted
             counts.deferred += counts.records - booked
-        if self.tally.rows:
+        tally = self.tally
+        if tally.rows:
+            # A poll whose rows did not add up ends here too, and this frame must be storable.
+            tally.rows = tally.ignored + tally.rejected + tally.parsed
             commit = self._commit("interrupted", None, False, Interrupted("the poll was stopped"))
             if await self._write(commit):
                 self._end(commit)
