@@ -44,6 +44,9 @@ def main() -> None:
             sys.stderr.flush()
             os._exit(130)  # threads that wait for a server would hold the exit
         sys.exit(2 if isinstance(error, SettingError) or error.code == "preflight" else 1)
+    except OSError as error:  # a full disk, a directory that may not be written
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -73,6 +73,15 @@ def test_an_unknown_service_lists_those_there_are(emdata: Emdata) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_home_that_cannot_be_made_is_one_line(emdata: Emdata, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    home = str(tmp_path / "file" / "home")
+    done = emdata("start", EMDATA_HOME=home, SOURCES="simulator")
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert home in line
+
+
 @pytest.mark.parametrize("command", ["stop", "emergency-stop"])
 def test_stopping_what_never_ran_is_no_error(emdata: Emdata, command: str) -> None:
     done = emdata(command)
