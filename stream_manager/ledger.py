@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from emdata.clock import Clock
 from emdata.contracts.base import Record
@@ -83,8 +84,9 @@ class LedgerKeeper:
                 self._heartbeat()
                 for name, seq in sorted(self._intake.log.seqs_durable().items()):
                     busy = self._settle(name, seq) or busy
-            except EmdataError as error:
-                log.warning("ledger_not_settled", error_class=error.code, error=str(error)[:300])
+            except (EmdataError, SQLAlchemyError, OSError) as error:
+                code = getattr(error, "code", None) or type(error).__name__
+                log.warning("ledger_not_settled", error_class=code, error=str(error)[:300])
             self._stop.wait(BUSY_SECONDS if busy else IDLE_SECONDS)
 
     def _heartbeat(self) -> None:

@@ -33,7 +33,8 @@ _WRITERS = itertools.count(101)
 class Door:
     """An intake and the futures of what was offered to it.
 
-    Every door has a writer number, and so a numbering, of its own.
+    Every door has a writer number, and so a numbering, of its own. is_cut_off: it sees no broker
+    and connects to none.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Door:
     topic: str
     writer: int = field(default_factory=lambda: next(_WRITERS))
     offered: list[Future[list[Accepted]]] = field(default_factory=list)
+    is_cut_off: bool = False
 
     def __post_init__(self) -> None:
         self.open()
@@ -54,7 +56,7 @@ class Door:
             self.engine,
             SystemClock(),
             make_producer=partial(KafkaProducer, self.servers),
-            is_up=partial(broker_answers, self.servers),
+            is_up=lambda: not self.is_cut_off and broker_answers(self.servers),
         )
         self.intake.start(self.intake.open())
 
@@ -91,12 +93,14 @@ def undelivered(intake: Intake) -> int:
 
 
 @contextmanager
-def door(platform: Platform, folder: Path, engine: Engine, **config: str) -> Iterator[Door]:
+def door(
+    platform: Platform, folder: Path, engine: Engine, *, is_cut_off: bool = False, **config: str
+) -> Iterator[Door]:
     """A door with a topic of its own."""
     servers = platform.settings.kafka_servers
     topic = f"made-{uuid.uuid4().hex[:8]}"
     make_topic(servers, topic, **config)
-    made = Door(folder, engine, servers, topic)
+    made = Door(folder, engine, servers, topic, is_cut_off=is_cut_off)
     try:
         yield made
     finally:
