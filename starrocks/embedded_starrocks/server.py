@@ -51,7 +51,6 @@ class Server:
         """Close the ports, end what runs, checkpoint, let go of the files."""
         await self._http.stop()
         await self._mysql.stop()
-        self._loads.close()
         self._store.engine.close()
         log.info("stopped")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import subprocess
-from collections.abc import Iterator
 from decimal import Decimal
 
 import mysql.connector
@@ -20,21 +19,21 @@ COLUMNS = (
     "k INT NOT NULL, n BIGINT, big LARGEINT, b BOOLEAN, d DOUBLE, f FLOAT, p DECIMAL(20, 4), "
     "s STRING, on_ DATE, at_ DATETIME, doc JSON, tags ARRAY<INT>"
 )
-NOW = datetime.datetime(2026, 11, 21, 9, 14, 10, 500000)
+NOW = datetime.datetime.fromisoformat("2026-11-21T09:14:10.500000")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _table(server: RunningServer) -> Iterator[None]:
+def _table(server: RunningServer) -> None:
     server.query(
         f"CREATE TABLE d.kinds ({COLUMNS}) PRIMARY KEY (k) DISTRIBUTED BY HASH(k) BUCKETS 1"
     )
     server.query(
-        "INSERT INTO d.kinds VALUES (1, -9223372036854775808, 170141183460469231731687303715884105727, "
+        "INSERT INTO d.kinds VALUES (1, -9223372036854775808, "
+        "170141183460469231731687303715884105727, "
         "true, 0.1, 1.5, 123.4567, 'é''\\\\\n', '2026-11-21', '2026-11-21 09:14:10.5', "
         "parse_json('{\"a\":1}'), [1, NULL]), "
         "(2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
     )
-    yield
 
 
 def test_pymysql_reads_every_type(server: RunningServer) -> None:
@@ -101,7 +100,9 @@ def test_mysql_connector_text_and_prepared(server: RunningServer) -> None:
         assert cursor.fetchall() == [(-(2**63), 0.1, NOW, Decimal("123.4567"))]
         cursor.close()
         prepared = connection.cursor(prepared=True)
-        query = "SELECT k, n, b, d, f, p, s, on_, at_ FROM kinds WHERE k = ? AND (s = ? OR s IS NULL)"
+        query = (
+            "SELECT k, n, b, d, f, p, s, on_, at_ FROM kinds WHERE k = ? AND (s = ? OR s IS NULL)"
+        )
         prepared.execute(query, (1, "é'\\\n"))
         (row,) = prepared.fetchall()
         assert row[:5] == (1, -(2**63), 1, 0.1, 1.5)

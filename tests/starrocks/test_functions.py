@@ -28,7 +28,10 @@ CASES: list[tuple[str, Any]] = [
         "date_format('1900-10-04 22:23:00', '%d %y %a %m %b %j')",
         "04 00 Thu 10 Oct 277",
     ),
-    ("date_format('1997-10-04 22:23:00', '%H %k %I %r %T %S %w')", "22 22 10 10:23:00 PM 22:23:00 00 6"),
+    (
+        "date_format('1997-10-04 22:23:00', '%H %k %I %r %T %S %w')",
+        "22 22 10 10:23:00 PM 22:23:00 00 6",
+    ),
     ("date_format('2026-01-02 03:04:05', '%c/%e/%y')", "1/2/26"),
     ("str_to_date('2014-12-21 12:34:56', '%Y-%m-%d %H:%i:%s')", AT(2014, 12, 21, 12, 34, 56)),
     ("str_to_date('2014-12-21', '%Y-%m-%d')", DAY(2014, 12, 21)),
@@ -52,7 +55,10 @@ CASES: list[tuple[str, Any]] = [
     ("unix_timestamp('1970-01-02 00:00:00')", 86400),
     ("from_unixtime(1196440219)", "2007-11-30 16:30:19"),
     ("from_unixtime(1196440219, '%Y-%m-%d')", "2007-11-30"),
-    ("convert_tz('2019-08-01 13:21:03', 'Asia/Shanghai', 'America/Los_Angeles')", AT(2019, 7, 31, 22, 21, 3)),
+    (
+        "convert_tz('2019-08-01 13:21:03', 'Asia/Shanghai', 'America/Los_Angeles')",
+        AT(2019, 7, 31, 22, 21, 3),
+    ),
     ("year('1987-01-01')", 1987),
     ("month('1987-07-31')", 7),
     ("dayofweek('2019-06-25')", 3),
@@ -135,8 +141,8 @@ CASES: list[tuple[str, Any]] = [
     ("null <=> null", True),
     ("case when 1 = 2 then 'x' end", None),
     # JSON
-    ("get_json_string('{\"a\": {\"b\": \"x\"}}', '$.a.b')", "x"),
-    ("get_json_int('{\"k1\": 1, \"k2\": \"2\"}', '$.k1')", 1),
+    ('get_json_string(\'{"a": {"b": "x"}}\', \'$.a.b\')', "x"),
+    ('get_json_int(\'{"k1": 1, "k2": "2"}\', \'$.k1\')', 1),
     ("get_json_double('{\"k1\": 1.3}', '$.k1')", 1.3),
     ("get_json_string('no json', '$.a')", None),
     ("json_query(parse_json('{\"a\": [1, 2]}'), '$.a')", "[1,2]"),
@@ -150,7 +156,10 @@ CASES: list[tuple[str, Any]] = [
     ("[1, 2, 3][2]", 2),
     ("array_map(x -> x + 1, [1, 2])", [2, 3]),
     # The sphere has StarRocks' radius; the example is from its documentation.
-    ("round(st_distance_sphere(116.35620117, 39.939093, 116.4274406433, 39.9020987219), 4)", 7336.9136),
+    (
+        "round(st_distance_sphere(116.35620117, 39.939093, 116.4274406433, 39.9020987219), 4)",
+        7336.9136,
+    ),
 ]
 
 
@@ -211,7 +220,10 @@ AGGREGATES: list[tuple[str, Any]] = [
 def test_aggregate_has_the_documented_result(
     sql: Statements, expression: str, expected: Any
 ) -> None:
-    rows = "(select 'a' k, 1 n union all select 'a', 2 union all select 'b', 3 union all select 'b', null) t"
+    rows = (
+        "(select 'a' k, 1 n union all select 'a', 2 union all select 'b', 3 "
+        "union all select 'b', null) t"
+    )
     assert sql(f"SELECT {expression} FROM {rows}") == [(expected,)]
 
 

@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,9 +30,8 @@ def _table(server: RunningServer) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty(server: RunningServer, _table: None) -> Iterator[None]:
+def _empty(server: RunningServer, _table: None) -> None:
     server.query("TRUNCATE TABLE d.t")
-    yield
 
 
 def keys(server: RunningServer) -> list[int]:
@@ -64,7 +62,7 @@ def test_values_arrive_as_they_were_sent(server: RunningServer) -> None:
     assert answer["Status"] == "Success"
     assert (answer["NumberTotalRows"], answer["NumberLoadedRows"]) == (4, 4)
     rows = server.query("SELECT * FROM d.t ORDER BY k")
-    at = datetime.datetime(2026, 11, 21, 9, 14, 10)
+    at = datetime.datetime.fromisoformat("2026-11-21T09:14:10")
     assert rows[0][1] == at.replace(microsecond=250000)
     assert rows[0][3:6] == ("é\n", 1, 0.1)
     assert json.loads(rows[0][7]) == {"a": [1, None]}

@@ -15,7 +15,8 @@ def _tables(sql: Statements) -> None:
         "DUPLICATE KEY (k) DISTRIBUTED BY HASH(k)"
     )
     sql(
-        "INSERT INTO q VALUES (1, '2026-11-21 01:00:00', 10, ['a', 'b'], parse_json('{\"x\": 1}')), "
+        "INSERT INTO q VALUES "
+        "(1, '2026-11-21 01:00:00', 10, ['a', 'b'], parse_json('{\"x\": 1}')), "
         "(2, '2026-11-21 02:00:00', 20, ['c'], NULL), (3, NULL, NULL, NULL, NULL)"
     )
 
@@ -23,7 +24,10 @@ def _tables(sql: Statements) -> None:
 QUERIES = [
     ("with a as (select k, n from q), b as (select * from a where n > 10) select k from b", [(2,)]),
     ("select k from q qualify row_number() over (order by n desc) = 1", [(2,)]),
-    ("select q.k, t.tag from q, unnest(q.tags) as t(tag) order by 1, 2", [(1, "a"), (1, "b"), (2, "c")]),
+    (
+        "select q.k, t.tag from q, unnest(q.tags) as t(tag) order by 1, 2",
+        [(1, "a"), (1, "b"), (2, "c")],
+    ),
     ("select k, unnest from q cross join unnest(tags) order by 2 limit 1", [(1, "a")]),
     (
         "select a.k, b.k from (select 1 k union all select 2) a full outer join "
@@ -32,10 +36,17 @@ QUERIES = [
     ),
     ("select a.k from q a left anti join q b on a.k = b.k + 1 order by 1", [(1,)]),
     ("select a.k from q a left semi join q b on a.k = b.k + 1 order by 1", [(2,), (3,)]),
-    ("select lag(n) over (order by k), lead(n, 1, 0) over (order by k) from q order by k limit 1", [(None, 20)]),
+    (
+        "select lag(n) over (order by k), lead(n, 1, 0) over (order by k) from q "
+        "order by k limit 1",
+        [(None, 20)],
+    ),
     ("select count(*) from q group by () having count(*) > 1", [(3,)]),
     ("select k % 2 odd, sum(n) from q group by odd order by odd", [(0, 20), (1, 10)]),
-    ("select grouping(k), sum(n) from q where k < 3 group by rollup(k) order by 1, 2", [(0, 10), (0, 20), (1, 30)]),
+    (
+        "select grouping(k), sum(n) from q where k < 3 group by rollup(k) order by 1, 2",
+        [(0, 10), (0, 20), (1, 30)],
+    ),
     ("select k from q where at_ >= '2026-11-21 02:00:00'", [(2,)]),
     ("select k from q where date(at_) = '2026-11-21' and hour(at_) = 1", [(1,)]),
     ("select doc->'$.x' from q where k = 1", [("1",)]),
@@ -44,7 +55,11 @@ QUERIES = [
     ("select `k` AS `order` from default_catalog.d.q where k = 1", [(1,)]),
     ("select max(k) from q union all select min(k) from q", [(3,), (1,)]),
     ("select k from q where n is null or n between 5 and 10 order by k", [(1,), (3,)]),
-    ("select sum(n) over (order by k rows between 1 preceding and current row) from q order by k", [(10,), (30,), (20,)]),
+    (
+        "select sum(n) over (order by k rows between 1 preceding and current row) from q "
+        "order by k",
+        [(10,), (30,), (20,)],
+    ),
     ("select * from table(generate_series(1, 3))", [(1,), (2,), (3,)]),
     ("select k from q order by n desc nulls first limit 1", [(3,)]),
     ("select case k when 1 then 'one' else 'more' end from q order by k limit 1", [("one",)]),

@@ -14,7 +14,13 @@ from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.rewrite import Plan, Rewriter, find_relation
 from embedded_starrocks.sql.values import checked, default_value
 from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
-from embedded_starrocks.storage.tables import ROW_NUMBER, STAGE, apply_stage, drop_stage
+from embedded_starrocks.storage.tables import (
+    ROW_NUMBER,
+    STAGE,
+    apply_stage,
+    count_rows,
+    drop_stage,
+)
 
 _DYNAMIC = re.compile(r"dynamic_overwrite\s*=\s*'?(\w+)", re.IGNORECASE)
 
@@ -44,7 +50,8 @@ def insert(context: Context, tree: exp.Insert) -> Done:
                 _empty_partitions(context, connection, relation)
             else:
                 connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
-            affected = apply_stage(connection, relation)
+            affected = count_rows(connection)
+            apply_stage(connection, relation)
             drop_stage(connection)
             return Done(affected)
         return Done(insert_rows(connection, relation, columns, plan))
@@ -104,7 +111,8 @@ def insert_rows(
 ) -> int:
     """Rows of a query into a table, by its key model; the number of rows."""
     _fill_stage(connection, relation, columns, plan)
-    affected = apply_stage(connection, relation)
+    affected = count_rows(connection)
+    apply_stage(connection, relation)
     drop_stage(connection)
     return affected
 

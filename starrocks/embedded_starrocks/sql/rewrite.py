@@ -299,12 +299,11 @@ class Rewriter:
         return exp.TryCast(this=operand, to=to)
 
 
-def _only_visible(
-    table: exp.Table, name: str, visible: frozenset[tuple[str, str]]
-) -> exp.Subquery:
+def _only_visible(table: exp.Table, name: str, visible: frozenset[tuple[str, str]]) -> exp.Subquery:
     """A view of information_schema, without rows about what the user may not read."""
-    query = infoschema.visible_query(name, visible)
-    subquery = sqlglot.parse_one(query, dialect="duckdb").subquery(table.alias or table.name)
+    query = sqlglot.parse_one(infoschema.visible_query(name, visible), dialect="duckdb")
+    alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name))
+    subquery = exp.Subquery(this=query, alias=alias)
     for node in subquery.find_all(exp.Table):
         node.meta["done"] = True
     return subquery
@@ -364,9 +363,7 @@ def _group_concat(node: exp.GroupConcat) -> exp.Expr:
     return call("string_agg", first, last)
 
 
-def _distinct_concat(
-    value: exp.Distinct, order: list[exp.Expr], separator: exp.Expr
-) -> exp.Expr:
+def _distinct_concat(value: exp.Distinct, order: list[exp.Expr], separator: exp.Expr) -> exp.Expr:
     """Values are ordered by what they are, not by their text, then joined."""
     if len(value.expressions) != 1:
         raise unsupported("GROUP_CONCAT(DISTINCT ...) of several expressions; CONCAT them first")

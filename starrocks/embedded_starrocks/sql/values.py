@@ -6,6 +6,7 @@ from embedded_starrocks.sql.macros import SCHEMA
 from embedded_starrocks.sql.types import INTEGER_BITS, ColumnType
 from embedded_starrocks.storage.metadata import Column
 
+_CONVERSIONS = {"BOOLEAN": "to_boolean", "DATE": "to_date", "DATETIME": "to_datetime"}
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 
 
@@ -16,22 +17,37 @@ def converted(source: str, source_type: str, target: ColumnType) -> str:
     number, a date that does not exist, or text that is too long does not fit.
     """
     stored = target.duckdb()
-    if target.name in INTEGER_BITS:
-        if source_type in _INTEGERS:
-            return f"TRY_CAST({source} AS {stored})"
-        return f"TRY_CAST({SCHEMA}.whole_part({source}) AS {stored})"
-    if target.name == "BOOLEAN":
-        return source if source_type == stored else f"{SCHEMA}.to_boolean({source})"
-    if target.name == "DATE":
-        return source if source_type == stored else f"{SCHEMA}.to_date({source})"
-    if target.name == "DATETIME":
-        return source if source_type == stored else f"{SCHEMA}.to_datetime({source})"
-    if target.is_text:
-        text = source if source_type == "VARCHAR" else f"{SCHEMA}.to_text({source})"
-        return f"CASE WHEN strlen({text}) <= {target.length} THEN {text} END"
+    if source_type == "VARCHAR":
+        return _from_text(source, target)
     if source_type == stored:
         return source
-    return f"TRY_CAST({source} AS {stored})"
+    if target.name in INTEGER_BITS:
+        whole = source if source_type in _INTEGERS else f"{SCHEMA}.whole_part({source})"
+        return f"TRY_CAST({whole} AS {stored})"
+    if target.is_text:
+        text = f"{SCHEMA}.to_text({source})"
+        return f"CASE WHEN strlen({text}) <= {target.length} THEN {text} END"
+    named = _CONVERSIONS.get(target.name)
+    return f"{SCHEMA}.{named}({source})" if named else f"TRY_CAST({source} AS {stored})"
+
+
+def _from_text(source: str, target: ColumnType) -> str:
+    """Text converted; written out, because planning macros costs more than a small load."""
+    if target.name in INTEGER_BITS:
+        whole = rf"regexp_extract({source}, '^\s*([+-]?\d+)(\.\d*)?\s*$', 1)"
+        return f"TRY_CAST({whole} AS {target.duckdb()})"
+    if target.name == "BOOLEAN":
+        return (
+            f"CASE lower(trim({source})) WHEN 'true' THEN true WHEN 'false' THEN false "
+            "WHEN '1' THEN true WHEN '0' THEN false END"
+        )
+    if target.name == "DATE":
+        return f"CAST({SCHEMA}.text_to_datetime({source}) AS DATE)"
+    if target.name == "DATETIME":
+        return f"{SCHEMA}.text_to_datetime({source})"
+    if target.is_text:
+        return f"CASE WHEN strlen({source}) <= {target.length} THEN {source} END"
+    return f"TRY_CAST({source} AS {target.duckdb()})"
 
 
 def always_fits(source_type: str, target: ColumnType) -> bool:

@@ -7,13 +7,12 @@ after a crash finds them; committing twice is answered as the first time.
 
 from __future__ import annotations
 
-import contextlib
+import collections
 import dataclasses
 import itertools
-import queue
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 import duckdb
@@ -31,14 +30,14 @@ from embedded_starrocks.storage.tables import apply_stage
 log = structlog.get_logger("embedded_starrocks")
 
 Work = Callable[[duckdb.DuckDBPyConnection], None]
-MAX_GROUP = 64
 HOUSEKEEPING_SECONDS = 60.0
 
 
 @dataclasses.dataclass
 class _Task:
     work: Work
-    done: Future[None]
+    is_done: bool = False
+    error: Exception | None = None
 
 
 @dataclasses.dataclass
@@ -81,15 +80,10 @@ class Loads:
         self._numbers = itertools.count(1)
         self._transactions: dict[tuple[str, str], _Transaction] = {}
         self._errors: dict[str, list[str]] = {}
-        self._queue: queue.Queue[_Task | None] = queue.Queue()
+        self._waiting: collections.deque[_Task] = collections.deque()
+        self._leading = threading.Lock()
+        self._kept_house = time.monotonic()
         self._local = threading.local()
-        self._committer = threading.Thread(target=self._commit_loop, name="committer")
-        self._committer.start()
-
-    def close(self) -> None:
-        """Finish what is queued, then stop."""
-        self._queue.put(None)
-        self._committer.join()
 
     def new_body(self) -> Path:
         """A new file in the spool for a body that arrives."""
@@ -303,43 +297,23 @@ class Loads:
         label = self.labels.get(db, name)
         return label.state if label is not None else "UNKNOWN"
 
-    # The committer
+    # Group commit
 
     def _commit(self, work: Work) -> None:
-        """Have the committer run the work; returns when it is durable."""
-        task = _Task(work, Future())
-        self._queue.put(task)
-        try:
-            task.done.result()
-        except duckdb.Error as error:
-            raise LoadError(translated(error).message) from None
-        except SqlError as error:
-            raise LoadError(error.message) from None
-
-    def _commit_loop(self) -> None:
-        while True:
-            try:
-                task = self._queue.get(timeout=HOUSEKEEPING_SECONDS)
-            except queue.Empty:
-                self._housekeeping()
-                continue
-            if task is None:
-                return
-            group = [task]
-            ends = self._collect(group)
-            self._run_group(group)
-            if ends:
-                return
-
-    def _collect(self, group: list[_Task]) -> bool:
-        """Add what waits already; whether the end of the queue was among it."""
-        with contextlib.suppress(queue.Empty):
-            while len(group) < MAX_GROUP:
-                task = self._queue.get_nowait()
-                if task is None:
-                    return True
-                group.append(task)
-        return False
+        """Do the work in a transaction, shared with what else waits; returns when it is durable."""
+        task = _Task(work)
+        self._waiting.append(task)
+        with self._leading:
+            # Whoever comes first does the work of all that wait; the others find theirs done.
+            if not task.is_done:
+                self._run_group([self._waiting.popleft() for _ in range(len(self._waiting))])
+            self._keep_house()
+        if isinstance(task.error, duckdb.Error):
+            raise LoadError(translated(task.error).message) from None
+        if isinstance(task.error, SqlError):
+            raise LoadError(task.error.message) from None
+        if task.error is not None:
+            raise task.error
 
     def _run_group(self, group: list[_Task]) -> None:
         """All in one transaction; if that fails, each alone, so that only the bad one fails."""
@@ -347,17 +321,21 @@ class Loads:
             with self._store.write() as connection:
                 for task in group:
                     task.work(connection)
-        except Exception as error:  # noqa: BLE001 - it is handed to the waiting request
-            if len(group) == 1:
-                group[0].done.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - it is raised again by the load it belongs to
+            if len(group) > 1:
+                for task in group:
+                    self._run_group([task])
                 return
-            for task in group:
-                self._run_group([task])
-            return
+            group[0].error = error
         for task in group:
-            task.done.set_result(None)
+            task.is_done = True
 
-    def _housekeeping(self) -> None:
+    def _keep_house(self) -> None:
+        """Now and then, forget old labels."""
+        now = time.monotonic()
+        if now - self._kept_house < HOUSEKEEPING_SECONDS:
+            return
+        self._kept_house = now
         try:
             with self._store.write() as connection:
                 self.labels.forget_old(connection, self._keep_seconds)

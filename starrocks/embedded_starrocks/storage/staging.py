@@ -50,6 +50,7 @@ class Staged:
     total: int
     filtered: int
     has_operation: bool
+    has_repeats: bool
     errors: list[str]
     size: int
 
@@ -69,13 +70,16 @@ def stage(
     table = f"{STAGE_DATABASE}.main.s{number}"
     size = body.stat().st_size
     try:
-        has_operation = _create(connection, relation, body, options, table)
-        row = connection.execute(f"SELECT count(*), count({_BAD}) FROM {table}").fetchone()
-        total, filtered = row if row is not None else (0, 0)
-        errors = _errors(connection, table) if filtered else []
+        has_operation, reasons = _create(connection, relation, body, options, table)
+        keys = ", ".join(quoted(key) for key in relation.keys) or "NULL"
+        ((total, filtered, distinct),) = connection.execute(
+            f"SELECT count(*), count(*) FILTER ({_BAD}), count(DISTINCT row({keys})) FROM {table}"
+        ).fetchall()
+        found = connection.execute(reasons).fetchall() if filtered else []
+        errors = [f"row {row}: {reason}" for row, reason in found]
         _check_ratio(total, filtered, options.max_filter_ratio, errors)
         if filtered:
-            connection.execute(f"DELETE FROM {table} WHERE {_BAD} IS NOT NULL")
+            connection.execute(f"DELETE FROM {table} WHERE {_BAD}")
     except duckdb.Error as error:
         drop(connection, table)
         raise LoadError(_first_line(error)) from None
@@ -86,7 +90,8 @@ def stage(
     except LoadError:
         drop(connection, table)
         raise
-    return Staged(table, relation, total, filtered, has_operation, errors, size)
+    has_repeats = bool(filtered) or distinct < total
+    return Staged(table, relation, total, filtered, has_operation, has_repeats, errors, size)
 
 
 def drop(connection: duckdb.DuckDBPyConnection, table: str) -> None:
@@ -120,49 +125,51 @@ def _first_line(error: duckdb.Error) -> str:
     return text.replace("Invalid Input Error: ", "")[:500]
 
 
-def _errors(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
-    rows = connection.execute(
-        f"SELECT {ROW_NUMBER}, {_BAD} FROM {table} WHERE {_BAD} IS NOT NULL "
-        f"ORDER BY {ROW_NUMBER} LIMIT {KEPT_ERRORS}"
-    ).fetchall()
-    return [f"row {number}: {reason}" for number, reason in rows]
-
-
 def _create(
     connection: duckdb.DuckDBPyConnection,
     relation: Relation,
     body: Path,
     options: LoadOptions,
     table: str,
-) -> bool:
-    """Make the stage table; whether rows carry an operation (upsert or delete)."""
+) -> tuple[bool, str]:
+    """Make the stage table; whether rows carry an operation, and a query for why rows are bad."""
     sources = _sources(relation, options)
     reader = _csv_reader(body, options) if options.format == "csv" else ""
     reader = reader or _json_reader(relation, body, options, sources)
-    values: list[str] = []
-    problems: list[str] = []
-    for column in relation.columns:
-        value, problem = _column(column, column.name in sources)
-        values.append(f"{value} AS {quoted(column.name)}")
-        if problem:
-            problems.append(problem)
+    names = [quoted(column.name) for column in relation.columns]
+    inner: list[str] = []
+    problems: list[tuple[str, str]] = []
+    for index, column in enumerate(relation.columns):
+        value, found = _column(column, f"__v{index}", column.name in sources)
+        inner.append(f"{value} AS __v{index}")
+        problems += found
+    outer = [f"__v{index} AS {name}" for index, name in enumerate(names)]
     has_operation = relation.key_model == "PRIMARY"
     if has_operation:
-        values.append(f"{_operation()} AS {OPERATION}")
+        outer.append(f"{_operation()} AS {OPERATION}")
         problems.append(
-            f"WHEN coalesce(s.{OPERATION}, '0') NOT IN ('0', '1', 'upsert', 'delete') "
-            f"THEN '{OPERATION} is ' || left(s.{OPERATION}, 40) || ', not 0 or 1'"
+            (
+                f"coalesce({OPERATION}, '0') NOT IN ('0', '1', 'upsert', 'delete')",
+                f"'{OPERATION} is ' || left({OPERATION}, 40) || ', not 0 or 1'",
+            )
         )
-    bad = f"CASE {' '.join(problems)} END" if problems else "NULL::VARCHAR"
+    # Values are computed once, inside; the check compares them with their sources, outside.
+    rows = f"(SELECT s.*, {', '.join(inner)} FROM {reader} AS s)"
+    bad = " OR ".join(f"({condition})" for condition, _ in problems) or "false"
     connection.execute(
-        f"CREATE TABLE {table} AS SELECT {', '.join(values)}, {bad} AS {_BAD}, "
-        f"row_number() OVER () AS {ROW_NUMBER} FROM {reader} AS s"
+        f"CREATE TABLE {table} AS SELECT {', '.join(outer)}, {bad} AS {_BAD}, "
+        f"row_number() OVER () AS {ROW_NUMBER} FROM {rows}"
     )
-    return has_operation
+    reason = " ".join(f"WHEN {condition} THEN {text}" for condition, text in problems)
+    return has_operation, (
+        f"SELECT {ROW_NUMBER}, reason FROM (SELECT row_number() OVER () AS {ROW_NUMBER}, "
+        f"CASE {reason or 'WHEN false THEN NULL'} END AS reason FROM {rows}) "
+        f"WHERE reason IS NOT NULL ORDER BY 1 LIMIT {KEPT_ERRORS}"
+    )
 
 
 def _operation() -> str:
-    return f"CASE WHEN s.{OPERATION} IN ('1', 'delete') THEN 1 ELSE 0 END"
+    return f"CASE WHEN {OPERATION} IN ('1', 'delete') THEN 1 ELSE 0 END"
 
 
 def _sources(relation: Relation, options: LoadOptions) -> set[str]:
@@ -177,27 +184,27 @@ def _is_nested(column: Column) -> bool:
     return column.type.name in ("JSON", "ARRAY", "MAP", "STRUCT")
 
 
-def _column(column: Column, given: bool) -> tuple[str, str]:
-    """SQL of the value, and a WHEN ... THEN reason for rows where it does not fit."""
+def _column(column: Column, output: str, given: bool) -> tuple[str, list[tuple[str, str]]]:
+    """SQL of the value; and conditions under which a row is bad, each with SQL of the reason."""
     name = column.name.replace("'", "''")
     if not given:
         if not column.nullable and column.default is None:
-            return default_value(column), f"WHEN true THEN 'no value for column {name}'"
-        return default_value(column), ""
-    source = f"s.{quoted(column.name)}"
+            return default_value(column), [("true", f"'no value for column {name}'")]
+        return default_value(column), []
+    source = quoted(column.name)
     source_type = "JSON" if _is_nested(column) else "VARCHAR"
-    value = converted(source, source_type, column.type)
-    problem = ""
+    value = converted(f"s.{source}", source_type, column.type)
+    problems = []
     if not always_fits(source_type, column.type):
-        problem = (
-            f"WHEN {source} IS NOT NULL AND {value} IS NULL THEN 'column {name} "
-            f"{column.type.shown()} does not take ' || left(CAST({source} AS VARCHAR), 60)"
-        )
+        shown = f"'column {name} {column.type.shown()} does not take '"
+        reason = f"{shown} || left(CAST({source} AS VARCHAR), 60)"
+        problems.append((f"{output} IS NULL AND {source} IS NOT NULL", reason))
     if not column.nullable:
         if column.default is not None:
-            return f"coalesce({value}, {default_value(column)})", problem
-        problem += f" WHEN {source} IS NULL THEN 'NULL in column {name}, which is NOT NULL'"
-    return value, problem
+            filled = f"CASE WHEN s.{source} IS NULL THEN {default_value(column)} ELSE {value} END"
+            return filled, problems
+        problems.append((f"{source} IS NULL", f"'NULL in column {name}, which is NOT NULL'"))
+    return value, problems
 
 
 def _text(value: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import duckdb
 
-from embedded_starrocks.errors import execution_error
 from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
 
 STAGE = "__stage"
@@ -26,40 +25,37 @@ def drop_stage(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"DROP TABLE IF EXISTS temp.{STAGE}")
 
 
-def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    if row is None:
-        raise execution_error(f"no answer to an internal query: {query[:80]}")
-    return int(row[0])
-
-
 def apply_stage(
     connection: duckdb.DuckDBPyConnection,
     relation: Relation,
     stage: str = STAGE,
     *,
     has_operation: bool = False,
-) -> int:
-    """Move the rows of a stage table into a table; the number of rows that took part.
+    has_repeats: bool = True,
+) -> None:
+    """Move the rows of a stage table into a table.
 
     The stage has the table's columns, `__row` (order of arrival) and, when said, `__op` (0 upsert,
-    1 delete). In a PRIMARY KEY table the last row of a key wins, within the stage and over what is
-    stored. There is no index: DuckDB's join with zone maps is as fast and the file stays smaller.
+    1 delete). In a PRIMARY KEY table the last row of a key wins, within the stage (unless it is
+    known to have no `has_repeats`) and over what is stored. There is no index: DuckDB's join with
+    zone maps is as fast and the file stays smaller.
     """
     target = qualified(relation.db, relation.name)
     names = ", ".join(quoted(column.name) for column in relation.columns)
     if relation.key_model != "PRIMARY":
         connection.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {stage}")
-        return _scalar(connection, f"SELECT count(*) FROM {stage}")
-    keys = ", ".join(quoted(key) for key in relation.keys)
-    total = _scalar(connection, f"SELECT count(*) FROM {stage}")
-    distinct = _scalar(connection, f"SELECT count(*) FROM (SELECT DISTINCT {keys} FROM {stage})")
+        return
     last = stage
-    if distinct < total:
+    if has_repeats:
+        keys = ", ".join(quoted(key) for key in relation.keys)
         last = f"(FROM {stage} QUALIFY row_number() OVER (PARTITION BY {keys} "
         last += f"ORDER BY {ROW_NUMBER} DESC) = 1)"
     same = " AND ".join(f"t.{quoted(key)} = s.{quoted(key)}" for key in relation.keys)
     connection.execute(f"DELETE FROM {target} AS t USING {stage} AS s WHERE {same}")
     kept = f" WHERE {OPERATION} = 0" if has_operation else ""
     connection.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {last} AS s{kept}")
-    return total
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, table: str = STAGE) -> int:
+    ((count,),) = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+    return int(count)
