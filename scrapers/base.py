@@ -173,6 +173,8 @@ class EmergencyDataScraper(ABC):
 
     def __init__(self, http: HttpClient, settings: Settings, clock: Clock) -> None:
         self.http, self.settings, self.clock = http, settings, clock
+        for host in self.hosts:
+            http.limit(host, self.rate)
 
     @abstractmethod
     def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:

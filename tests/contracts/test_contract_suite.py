@@ -15,6 +15,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from emdata.clock import SystemClock
 from emdata.contracts import contracts, duration, fields_of
 from emdata.contracts.base import Priority, Record
 from emdata.errors import DocumentError
@@ -83,6 +84,18 @@ def test_a_source_declares_what_the_platform_needs(name: str) -> None:
     assert duration(scraper.relook).total_seconds() >= 0
     assert scraper.__doc__, "a stream says what it reads"
     assert list((FIXTURES / name).glob("*")), f"payloads in tests/fixtures/{name}"
+
+
+@pytest.mark.parametrize("name", SCRAPERS)
+def test_a_stream_holds_all_its_hosts_to_its_rate(name: str) -> None:
+    limited: dict[str, str] = {}
+
+    class Client:
+        def limit(self, host: str, rate: str) -> None:
+            limited[host] = rate
+
+    SCRAPERS[name](Client(), SETTINGS, SystemClock())  # type: ignore[arg-type]
+    assert limited == dict.fromkeys(SCRAPERS[name].hosts, SCRAPERS[name].rate)
 
 
 @pytest.mark.parametrize("name", contracts())

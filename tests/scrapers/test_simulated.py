@@ -35,9 +35,7 @@ async def _poll(
         ssl_context=trusting_nobody(),
     )
     async with http:
-        for host in kind.hosts:
-            http.limit(host, "1000/s")
-        scraper = kind(http, settings, world.clock)
+        scraper = type(kind.__name__, (kind,), {"rate": "1000/s"})(http, settings, world.clock)
         async for document in scraper.scrape_data(cursor):
             seen.add_document(document)
             for row in parse_rows(scraper, document):
