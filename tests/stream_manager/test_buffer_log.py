@@ -37,8 +37,10 @@ def recovered_keys(folder: Path) -> list[str]:
         return [log.read(entry).record_key for entry in log.open().entries]
 
 
-def filled(folder: Path, batches: int = 5, *, segment_bytes: int = 1 << 20) -> Path:
-    with open_log(folder, segment_bytes=segment_bytes) as log:
+def filled(
+    folder: Path, batches: int = 5, *, segment_bytes: int = 1 << 20, disk: OsDisk | None = None
+) -> Path:
+    with open_log(folder, segment_bytes=segment_bytes, disk=disk) as log:
         log.open()
         for number in range(batches):
             append(log, 2 * number, 2 * number + 1)
@@ -111,6 +113,19 @@ def test_a_segment_of_an_open_poll_stays_although_its_records_are_delivered(
         assert set(log.open().interrupted) == {"open", "other"}
 
 
+class Unsynced(OsDisk):
+    """A disk that is never asked to sync: for tests that open a thousand logs and lose no power."""
+
+    def sync(self, fd: int) -> None:
+        """Leave it to the operating system."""
+
+    def sync_directory(self, path: Path) -> None:
+        """Leave it to the operating system."""
+
+    def truncate(self, path: Path, size: int) -> None:
+        os.truncate(path, size)
+
+
 def test_fault_1_torn_tail_at_every_byte_loses_only_the_torn_batch(tmp_path: Path) -> None:
     path = filled(tmp_path / "whole")
     data = path.read_bytes()
@@ -120,7 +135,7 @@ def test_fault_1_torn_tail_at_every_byte_loses_only_the_torn_batch(tmp_path: Pat
         folder.mkdir()
         (folder / path.name).write_bytes(data[:cut])
         whole = sum(1 for start in starts[1:] if start <= cut) + (cut == len(data))
-        with open_log(folder) as log:
+        with open_log(folder, disk=Unsynced()) as log:
             recovery = log.open()
             keys = [log.read(entry).record_key for entry in recovery.entries]
             assert keys == [f"k{n}" for n in range(2 * whole)], cut
@@ -149,7 +164,7 @@ def test_fault_2_any_single_flip_costs_at_most_one_batch(
     tmp_path_factory: pytest.TempPathFactory, offset: int, bit: int
 ) -> None:
     folder = tmp_path_factory.mktemp("flip")
-    path = filled(folder)
+    path = filled(folder, disk=Unsynced())
     data = bytearray(path.read_bytes())
     data[offset % len(data)] ^= 1 << bit
     path.write_bytes(data)
