@@ -36,7 +36,7 @@ from runtime.supervisor import Supervisor
 from tests.support.ports import free_pair, free_ports
 from tests.support.waiting import wait_for
 
-START_TIMEOUT_S = 240
+START_TIMEOUT_S = 600
 STOP_TIMEOUT_S = 90
 _PORTS = (
     "EMDATA_KAFKA_PORT",
