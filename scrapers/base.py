@@ -14,7 +14,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -98,6 +98,18 @@ class Document:
         return (http_date(text) if text is not None else None) or self.fetched_at
 
 
+def backfill_of(cursor: Cursor) -> tuple[date, date] | None:
+    """Return the first and last day of a backfill, both included, or None for a usual poll.
+
+    The loop puts ``since`` and ``until`` into the cursor of a backfill, and keeps the stream's own
+    cursor as it was.
+    """
+    since, until = cursor.get("since"), cursor.get("until")
+    if not isinstance(since, str) or not isinstance(until, str):
+        return None
+    return date.fromisoformat(since), date.fromisoformat(until)
+
+
 class Watermark:
     """What the parsed records and the documents of one poll say; the loop fills it.
 
@@ -178,7 +190,7 @@ class EmergencyDataScraper(ABC):
 
     @abstractmethod
     def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:
-        """Fetch what is new since ``cursor``; I/O only.
+        """Fetch what is new since ``cursor``, or the days of a backfill; I/O only.
 
         Raises TransientError when it may work later, PermanentError when it will not.
         """

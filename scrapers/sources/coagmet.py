@@ -20,7 +20,14 @@ from emdata.contracts.base import Record
 from emdata.contracts.coagmet import HourlyObservation, Station
 from emdata.errors import DocumentError, RowError
 from scrapers import values, wire
-from scrapers.base import Cursor, Document, EmergencyDataScraper, Ignored, Watermark
+from scrapers.base import (
+    Cursor,
+    Document,
+    EmergencyDataScraper,
+    Ignored,
+    Watermark,
+    backfill_of,
+)
 from scrapers.coagmet_fields import (
     BY_WIRE,
     FIELDS,
@@ -40,6 +47,9 @@ FIRST_DAYS = 7
 """A first pull reads this many days; the years before come by backfill."""
 
 MAX_DAYS = 60
+BACKFILL_DAYS = 30
+"""Days of one answer of a backfill, so that it stays far below the cap on a body."""
+
 _EXPLICIT = {"units": "m", "tz": "utc", "dateFmt": "iso", "header": "yes"}
 
 
@@ -142,10 +152,25 @@ class CoagmetHourly(EmergencyDataScraper):
             **_EXPLICIT,
             "fields": ",".join(field.wire for field in FIELDS),
             "stations": ",".join(ids),
-            "span": str(self._days(cursor)),
         }
-        answer = await self.http.get(f"{BASE}/hourly.json", params=params)
-        yield Document.of(answer, self.clock.now(), kind="hourly")
+        stretches = self._stretches(cursor)
+        for index, stretch in enumerate(stretches, start=1):
+            answer = await self.http.get(f"{BASE}/hourly.json", params={**params, **stretch})
+            is_last = index == len(stretches)
+            yield Document.of(answer, self.clock.now(), kind="hourly", is_last=is_last)
+
+    def _stretches(self, cursor: Cursor) -> list[dict[str, str]]:
+        """What to ask for: the days up to now, or a backfill month by month."""
+        backfill = backfill_of(cursor)
+        if backfill is None:
+            return [{"span": str(self._days(cursor))}]
+        since, until = backfill
+        found = []
+        while since <= until:
+            last = min(until, since + timedelta(days=BACKFILL_DAYS - 1))
+            found.append({"from": f"{since}T00:00", "to": f"{last}T23:59"})
+            since = last + timedelta(days=1)
+        return found
 
     def _days(self, cursor: Cursor) -> int:
         newest, now = cursor.get("observed_at"), self.clock.now()

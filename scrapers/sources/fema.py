@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
 
 import msgspec
@@ -18,7 +18,13 @@ from emdata.contracts.base import SHORT_TEXT_LENGTH, duration
 from emdata.contracts.fema import DisasterDeclaration
 from emdata.errors import DocumentError, RowError
 from scrapers import values, wire
-from scrapers.base import Cursor, Document, EmergencyDataScraper, Watermark
+from scrapers.base import (
+    Cursor,
+    Document,
+    EmergencyDataScraper,
+    Watermark,
+    backfill_of,
+)
 from scrapers.http import Response
 
 BASE = "https://www.fema.gov/api/open"
@@ -111,6 +117,12 @@ class FemaDisasterDeclarations(EmergencyDataScraper):
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:
         """Yield the probe, then pages when something moved or a full pull is due."""
+        stretch = backfill_of(cursor)
+        if stretch is not None:
+            where = _declared(*stretch, self._states())
+            async for page in self._pages(where, "id", full=False, notes={}):
+                yield page
+            return
         probe, refreshed = await self._probe()
         scope = self._scope()
         full = self._full_pull_is_due(cursor, scope)
@@ -140,13 +152,17 @@ class FemaDisasterDeclarations(EmergencyDataScraper):
         return cursor.get("scope") != scope or age >= duration(FULL_EVERY)
 
     def _scope(self) -> str:
-        """The bounds as a filter; string literals are quoted, an embedded quote is doubled."""
+        """The bounds of the settings as a filter."""
         since = f"declarationDate ge '{self.settings.history_since}T00:00:00.000z'"
+        return f"{since}{self._states()}"
+
+    def _states(self) -> str:
+        """String literals are quoted, an embedded quote is doubled."""
         states = self.settings.states
         if "ALL" in states:
-            return since
+            return ""
         listed = ",".join("'" + state.replace("'", "''") + "'" for state in states)
-        return f"{since} and state in ({listed})"
+        return f" and state in ({listed})"
 
     async def _probe(self) -> tuple[Response, str]:
         url = f"{BASE}/v1/OpenFemaDataSets"
@@ -243,6 +259,12 @@ class FemaDisasterDeclarations(EmergencyDataScraper):
 def _since(watermark: str, overlap: str) -> str:
     at = datetime.fromisoformat(watermark).replace(tzinfo=UTC) - duration(overlap)
     return f"lastRefresh ge '{at.strftime('%Y-%m-%dT%H:%M:%S')}.{at.microsecond // 1000:03d}z'"
+
+
+def _declared(since: date, until: date, states: str) -> str:
+    following = until + timedelta(days=1)
+    bounds = f"declarationDate ge '{since}T00:00:00.000z'"
+    return f"{bounds} and declarationDate lt '{following}T00:00:00.000z'{states}"
 
 
 def _metadata(body: bytes) -> _Metadata:

@@ -27,7 +27,13 @@ from scrapers.alert_state import (
     leading_vtec,
     reference,
 )
-from scrapers.base import Cursor, Document, EmergencyDataScraper, Watermark
+from scrapers.base import (
+    Cursor,
+    Document,
+    EmergencyDataScraper,
+    Watermark,
+    backfill_of,
+)
 from scrapers.geo import Shape, shape_of
 from scrapers.states import POSTAL_OF_FIPS
 from scrapers.vtec import parse_vtec
@@ -107,6 +113,14 @@ class NwsAlerts(EmergencyDataScraper):
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:
         """Yield the active alerts, then pages of the history when they are due."""
+        stretch = backfill_of(cursor)
+        if stretch is not None:
+            start, end = (
+                f"{day}T00:00:00Z" for day in (stretch[0], stretch[1] + timedelta(days=1))
+            )
+            async for page in self._pages({"start": start, "end": end, "limit": "500"}):
+                yield page
+            return
         etag, modified = cursor.get("etag"), cursor.get("last_modified")
         answer = await self.http.get(
             f"{BASE}/alerts/active",
@@ -129,27 +143,33 @@ class NwsAlerts(EmergencyDataScraper):
             return True
         return self.clock.now() - datetime.fromisoformat(last) >= duration(HISTORY_EVERY)
 
-    async def _history(self, cursor: Cursor) -> AsyncIterator[Document]:
+    def _history(self, cursor: Cursor) -> AsyncIterator[Document]:
         now, newest = self.clock.now(), cursor.get("sent_at")
         known = (
             datetime.fromisoformat(newest).replace(tzinfo=UTC) if isinstance(newest, str) else now
         )
         start = max(min(known, now) - duration(self.relook), now - HISTORY_KEPT)
-        url = f"{BASE}/alerts"
-        params: dict[str, str] | None = {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "limit": "500"}
-        asked: set[str] = set()
+        return self._pages(
+            {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "limit": "500"},
+            {"history_at": now.isoformat()},
+        )
+
+    async def _pages(
+        self, params: dict[str, str], notes: Cursor | None = None
+    ) -> AsyncIterator[Document]:
+        url, query, asked = f"{BASE}/alerts", params or None, set[str]()
         while True:
-            answer = await self.http.get(url, params=params, headers=_ACCEPT)
+            answer = await self.http.get(url, params=query, headers=_ACCEPT)
             page = Document.of(answer, self.clock.now(), kind="history", is_last=False)
             following = _next_page(page, self.hosts) if self.rows(page) else None
             if following is None:
-                yield replace(page, is_last=True, notes={"history_at": now.isoformat()})
+                yield replace(page, is_last=True, notes=notes or {})
                 return
             yield page
             if following in asked or len(asked) >= MAX_PAGES:
                 raise DocumentError(f"{answer.url}: pagination does not end")
             asked.add(following)
-            url, params = following, None
+            url, query = following, None
 
     def rows(self, document: Document) -> Sequence[msgspec.Raw]:
         """Cut a FeatureCollection of alerts, or one alert, into features."""

@@ -16,7 +16,13 @@ from emdata.contracts.base import duration
 from emdata.contracts.usda import CATEGORICAL, CUMULATIVE, DroughtCounty
 from emdata.errors import DocumentError, RowError
 from scrapers import values, wire
-from scrapers.base import Cursor, Document, EmergencyDataScraper, Watermark
+from scrapers.base import (
+    Cursor,
+    Document,
+    EmergencyDataScraper,
+    Watermark,
+    backfill_of,
+)
 from scrapers.states import FIPS_OF_POSTAL
 
 BASE = "https://usdmdataservices.unl.edu/api"
@@ -26,6 +32,9 @@ _ROUNDING = 0.25
 
 _LARGEST_AREA = 200_000.0
 """Square miles, more than any county has."""
+
+_AHEAD = timedelta(days=8)
+"""Beyond today, because the newest map may be dated ahead of our clock."""
 
 _WITHOUT_COUNTIES = frozenset({"AS", "FM", "GU", "MH", "MP", "PW", "UM", "VI"})
 
@@ -65,18 +74,14 @@ class UsdaDrought(EmergencyDataScraper):
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:
         """Yield one document a state, from four weeks before the newest map seen."""
-        states, since = self._states(), self._since(cursor)
-        newest = cursor.get("valid_on")
-        known = date.fromisoformat(newest) if isinstance(newest, str) else since
-        last = max(self.clock.now().date(), known)
+        states, (since, until) = self._states(), self._stretch(cursor)
         for index, state in enumerate(states, start=1):
             answer = await self.http.get(
                 f"{BASE}/{PRODUCT}",
                 params={
                     "aoi": state,
                     "startdate": _query_date(since),
-                    # Beyond today, because the newest map may be dated ahead of our clock.
-                    "enddate": _query_date(last + timedelta(days=8)),
+                    "enddate": _query_date(until),
                     "statisticsType": str(CUMULATIVE),
                 },
                 headers={"accept": "application/json"},
@@ -89,11 +94,17 @@ class UsdaDrought(EmergencyDataScraper):
             return sorted(FIPS_OF_POSTAL.keys() - _WITHOUT_COUNTIES)
         return sorted(set(self.settings.states))
 
-    def _since(self, cursor: Cursor) -> date:
-        newest = cursor.get("valid_on")
-        if not isinstance(newest, str) or cursor.get("scope") != ",".join(self._states()):
-            return date.fromisoformat(self.settings.history_since)
-        return date.fromisoformat(newest) - duration(self.relook)
+    def _stretch(self, cursor: Cursor) -> tuple[date, date]:
+        backfill, newest = backfill_of(cursor), cursor.get("valid_on")
+        if backfill is not None:
+            return backfill
+        first, today = date.fromisoformat(self.settings.history_since), self.clock.now().date()
+        if not isinstance(newest, str):
+            return first, today + _AHEAD
+        known = date.fromisoformat(newest)
+        is_same_scope = cursor.get("scope") == ",".join(self._states())
+        since = known - duration(self.relook) if is_same_scope else first
+        return since, max(today, known) + _AHEAD
 
     def rows(self, document: Document) -> Sequence[msgspec.Raw]:
         """Cut the JSON list, or the CSV (with BOM and CRLF at times), into rows."""

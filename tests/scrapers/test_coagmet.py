@@ -233,3 +233,13 @@ async def test_stations_are_a_full_pull_and_an_unchanged_list_is_none() -> None:
     assert second.documents[0].not_modified
     assert not second.documents[0].complete
     assert second.cursor == first.cursor
+
+
+async def test_a_backfill_is_read_month_by_month() -> None:
+    async with source(_network, _clock()) as world:
+        await world.poll(CoagmetHourly, {"since": "2026-01-01", "until": "2026-02-15"})
+    asked = [(a.query["from"], a.query["to"]) for a in world.asked[1:]]
+    assert asked == [
+        ("2026-01-01T00:00", "2026-01-30T23:59"),
+        ("2026-01-31T00:00", "2026-02-15T23:59"),
+    ]

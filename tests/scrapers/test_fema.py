@@ -237,3 +237,15 @@ async def test_fault_27_a_probe_without_our_version_is_an_error() -> None:
     async with source(other, _clock()) as world:
         with pytest.raises(DocumentError, match="names no version 2"):
             await world.poll(FemaDisasterDeclarations, cursor)
+
+
+async def test_a_backfill_reads_its_days_only_and_proves_nothing_about_missing_keys() -> None:
+    fema = OpenFema(2)
+    days: Cursor = {"refreshed_at": "x", "since": "1996-01-01", "until": "1996-12-31"}
+    async with source(fema.answer, _clock()) as world:
+        poll = await world.poll(FemaDisasterDeclarations, days, SETTINGS)
+    assert [a.query["$filter"] for a in world.asked] == [
+        "declarationDate ge '1996-01-01T00:00:00.000z' and "
+        "declarationDate lt '1997-01-01T00:00:00.000z' and state in ('CO','WY')"
+    ]
+    assert not any(document.complete for document in poll.documents)

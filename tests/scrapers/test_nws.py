@@ -399,3 +399,12 @@ async def test_a_stale_cache_is_told() -> None:
         poll = await world.poll(NwsAlerts)
         (warning,) = SCRAPER.warnings(poll.documents[0])
     assert "stale cache" in warning
+
+
+async def test_a_backfill_reads_its_days_from_the_history() -> None:
+    async with source(Api().answer, _clock()) as world:
+        poll = await world.poll(NwsAlerts, {"since": "2026-06-15", "until": "2026-06-16"})
+        assert [d.kind for d in poll.documents] == ["history"] * 3
+        assert world.asked[0].query == {
+            "start": "2026-06-15T00:00:00Z", "end": "2026-06-17T00:00:00Z", "limit": "500",
+        }  # fmt: skip

@@ -131,3 +131,11 @@ def test_a_map_dated_ahead_of_the_source_s_clock_does_not_break_the_cursor() -> 
     for record in _records((FIXTURES / "percent.json").read_bytes()):
         seen.add(record)
     assert idle(UsdaDrought, SETTINGS).next_cursor({}, seen)["valid_on"] == "2026-06-15"
+
+
+async def test_a_backfill_reads_its_days_only() -> None:
+    clock = ManualClock(datetime(2026, 6, 18, 20, 0, tzinfo=UTC))
+    async with source(lambda _: Answer(b"[]"), clock) as world:
+        await world.poll(UsdaDrought, {"since": "2012-07-01", "until": "2012-09-30"}, SETTINGS)
+    assert {a.query["startdate"] for a in world.asked} == {"7/1/2012"}
+    assert {a.query["enddate"] for a in world.asked} == {"9/30/2012"}
