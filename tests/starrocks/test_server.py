@@ -210,6 +210,42 @@ def test_kill_query_interrupts_a_running_query(server: RunningServer) -> None:
     victim.close()
 
 
+def test_kill_query_stops_a_writing_statement_and_leaves_nothing(server: RunningServer) -> None:
+    server.query("CREATE TABLE IF NOT EXISTS d.slow (k BIGINT) DUPLICATE KEY (k)")
+    victim = server.connect()
+    codes: list[int] = []
+
+    def run() -> None:
+        query = (
+            "INSERT INTO d.slow SELECT sum(a.g % 7 + b.g % 5) FROM "
+            "TABLE(generate_series(1, 60000)) a(g), TABLE(generate_series(1, 60000)) b(g)"
+        )
+        with victim.cursor() as cursor:
+            try:
+                cursor.execute(query)
+            except pymysql.err.MySQLError as error:
+                codes.append(error.args[0])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for(
+        lambda: any("a.g % 7" in row[7] for row in server.query("SHOW PROCESSLIST")),
+        30,
+        "the statement to run",
+    )
+
+    def is_stopped() -> bool:
+        server.query(f"KILL QUERY {victim.thread_id()}")
+        thread.join(0.2)
+        return not thread.is_alive()
+
+    wait_for(is_stopped, 30, "the statement to end")
+    assert codes == [1317]
+    victim.close()
+    assert server.query("SELECT count(*) FROM d.slow") == [(0,)]
+    assert server.query("INSERT INTO d.slow VALUES (1)") == []
+
+
 def test_the_connection_limit_is_told(tmp_path: Path) -> None:
     server = RunningServer(tmp_path, "--max-connections", "2")
     server.start()

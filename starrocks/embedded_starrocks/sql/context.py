@@ -95,15 +95,14 @@ class Session:
     started: datetime.datetime | None = None
     killed: bool = False
     disconnect: Callable[[], None] = lambda: None
-    writing: bool = False
+    writing_thread: int = 0
 
     def kill(self, whole_connection: bool) -> None:
         """Stop the running statement, and the connection when asked to."""
         self.killed = True
-        if self.writing:
-            self.store.engine.interrupt_writer()
-        else:
-            self.connection.interrupt()
+        if self.writing_thread:
+            self.store.engine.interrupt_writer(self.writing_thread)
+        self.connection.interrupt()
         if whole_connection:
             self.disconnect()
 

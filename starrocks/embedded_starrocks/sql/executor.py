@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -86,8 +87,8 @@ def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
 
 
 def _writing(context: Context, handler: Callable[[Context, Any], Result], tree: Any) -> Result:
-    context.session.writing = True
+    context.session.writing_thread = threading.get_ident()
     try:
         return handler(context, tree)
     finally:
-        context.session.writing = False
+        context.session.writing_thread = 0

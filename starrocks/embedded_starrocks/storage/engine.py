@@ -47,6 +47,7 @@ class Engine:
             raise StartupError(f"cannot open {data / FILE_NAME}: {error}") from None
         self._write_lock = threading.Lock()
         self._writer = self._database.cursor()
+        self._writing_thread = 0
 
     def _empty_spool(self) -> None:
         # What lies here belongs to loads that were never acknowledged.
@@ -87,6 +88,7 @@ class Engine:
         `after_commit` runs while the next writer still waits.
         """
         with self._write_lock:
+            self._writing_thread = threading.get_ident()
             self._writer.execute("BEGIN TRANSACTION")
             try:
                 yield self._writer
@@ -99,8 +101,10 @@ class Engine:
             if after_commit is not None:
                 after_commit()
 
-    def interrupt_writer(self) -> None:
-        self._writer.interrupt()
+    def interrupt_writer(self, thread: int) -> None:
+        """Interrupt the writer if it works for that thread; other transactions go on."""
+        if self._write_lock.locked() and self._writing_thread == thread:
+            self._writer.interrupt()
 
     def checkpoint(self) -> None:
         """Move the log into the file, so that the next start replays nothing."""
