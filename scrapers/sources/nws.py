@@ -37,6 +37,7 @@ from scrapers.base import (
 from scrapers.geo import Shape, shape_of
 from scrapers.states import POSTAL_OF_FIPS
 from scrapers.vtec import parse_vtec
+from scrapers.zones import same_code, ugc_code
 
 BASE = "https://api.weather.gov"
 HISTORY_EVERY = "10min"
@@ -333,11 +334,11 @@ def _geometry(shape: Shape | None) -> dict[str, Any]:
 def _zones(row: _Properties, alert: Alert) -> list[AlertZone]:
     """One row per UGC zone and one per SAME code; vendors of other messages send SAME only."""
     zones: dict[str, tuple[str, str | None]] = {
-        _ugc(code): ("ugc", code[:2]) for code in row.geocode.get("UGC", [])
+        ugc_code(code): ("ugc", code[:2]) for code in row.geocode.get("UGC", [])
     }
     same = row.geocode.get("SAME", [])
     for code in same:
-        zones[_same(code)] = ("same", POSTAL_OF_FIPS.get(code[1:3]))
+        zones[same_code(code)] = ("same", POSTAL_OF_FIPS.get(code[1:3]))
     same_codes = values.json_text(same, "geocode.SAME")
     return [
         AlertZone(
@@ -366,19 +367,6 @@ def _zones(row: _Properties, alert: Alert) -> list[AlertZone]:
         )
         for code, (code_type, state) in zones.items()
     ]
-
-
-def _ugc(code: str) -> str:
-    if not (len(code) == 6 and code.isascii() and code.isalnum() and code.isupper()):
-        raise RowError(f"geocode.UGC: {values.shown(code)} is not a code such as COZ036")
-    return code
-
-
-def _same(code: str) -> str:
-    """``S`` and the five digits of state and county; a part of a county keeps its digit."""
-    if not (len(code) == 6 and code.isascii() and code.isdecimal()):
-        raise RowError(f"geocode.SAME: {values.shown(code)} is not six digits")
-    return "S" + (code[1:] if code[0] == "0" else code)
 
 
 def _texts(parameters: _Parameters, name: str) -> list[str]:
