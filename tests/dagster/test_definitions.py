@@ -115,6 +115,7 @@ def test_every_contract_has_freshness_and_contract_checks(
 def test_simulated_tables_say_so(site: Site, catalog: Catalog) -> None:
     specs = {spec.key: spec for spec in lineage_specs(catalog, site)}
     assert specs[raw_key("river_levels")].tags["simulated"] == "true"
+    assert specs[source_key(catalog.streams[0])].group_name == "simulated_sources"
 
 
 def test_definitions_before_the_first_start_name_the_setting(

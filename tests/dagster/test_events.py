@@ -25,7 +25,7 @@ from emergency_pipeline.defs.freshness.events import freshness_events, read_stat
 from emergency_pipeline.defs.ingestion.triggers import first_landing_sensor
 from emergency_pipeline.defs.landing import sensors as landing_sensors
 from emergency_pipeline.defs.landing.events import landing_events, read_marks
-from emergency_pipeline.keys import raw_key, source_key
+from emergency_pipeline.keys import flink_key, raw_key, source_key
 from emergency_pipeline.ledger import Position
 from emergency_pipeline.site import Site
 from tests.dagster.world import NOON, position
@@ -49,7 +49,11 @@ def _freshness(stream: str, state: str, why: str = "because") -> StreamFreshness
 def test_a_landing_is_recorded_once_with_its_rows(catalog: Catalog) -> None:
     positions = [position("river_levels", 3), position("river_levels", 4, writer=2)]
     events, cursor = landing_events(positions, {}, catalog)
-    assert [event.asset_key for event in events] == [raw_key("river_levels")]
+    assert [event.asset_key for event in events] == [
+        raw_key("river_levels"),
+        flink_key("landing-bulk", "river_levels"),
+        source_key(catalog.streams[0]),
+    ]
     assert events[0].metadata["dagster/row_count"].value == 7
     assert events[0].metadata["rows added"].value == 7
     assert events[0].metadata["newest event"].value == NOON.timestamp()
@@ -67,10 +71,13 @@ def test_only_the_added_rows_are_reported_as_added(catalog: Catalog) -> None:
 
 def test_a_window_is_recorded_with_the_landing_it_counts(catalog: Catalog) -> None:
     events, _ = landing_events([position("sky_warnings", 1)], {}, catalog)
-    assert [event.asset_key for event in events] == [
+    assert {event.asset_key for event in events} == {
         raw_key("sky_warnings"),
+        flink_key("landing-alerts", "sky_warnings"),
+        source_key(catalog.streams[1]),
+        flink_key("windows-sky", "warnings_hourly"),
         raw_key("warnings_hourly"),
-    ]
+    }
 
 
 def test_a_table_without_rows_or_without_contract_is_not_recorded(catalog: Catalog) -> None:
@@ -143,7 +150,8 @@ def test_landing_sensor_reports_and_moves_its_cursor(
     )
     result = landing_sensors.landing_sensor(_context(site, catalog, '{"river_levels": 3}'))
     assert isinstance(result, SensorResult)
-    assert [event.asset_key for event in result.asset_events] == [raw_key("river_levels")]
+    assert raw_key("river_levels") in {event.asset_key for event in result.asset_events}
+    assert "river_levels" in str(result.skip_reason)
     assert result.cursor is not None
     assert read_marks(result.cursor) == {"river_levels": 5}
 

@@ -1,15 +1,19 @@
-"""Landed positions -> materializations, only for tables that changed: pure."""
+"""Landed positions -> materializations along the way of the rows: pure.
+
+Only what changed is reported: the source that had something new, the Flink insert that wrote it,
+the table that has it, and the windows that count it.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from dagster import AssetMaterialization, MetadataValue
+from dagster import AssetKey, AssetMaterialization, MetadataValue
 
-from emergency_pipeline.catalog import Catalog
-from emergency_pipeline.keys import raw_key
+from emergency_pipeline.catalog import Catalog, landing_job
+from emergency_pipeline.keys import flink_key, raw_key, source_key
 from emergency_pipeline.ledger import Position
 
 Marks = dict[str, int]
@@ -41,6 +45,7 @@ def landing_events(
         events.append(_landed(dataset, members, rows, rows - marks.get(dataset, 0)))
         new[dataset] = rows
     changed = [name for name in new if new[name] != marks.get(name, 0)]
+    events.extend(_on_the_way(changed, catalog))
     events.extend(_windows(changed, catalog))
     return events, json.dumps(new, sort_keys=True)
 
@@ -63,16 +68,28 @@ def _landed(dataset: str, members: list[Position], rows: int, added: int) -> Ass
     )
 
 
+def _on_the_way(changed: Iterable[str], catalog: Catalog) -> Iterator[AssetMaterialization]:
+    streams: dict[AssetKey, list[str]] = {}
+    for dataset in changed:
+        job = landing_job(catalog.records[dataset])
+        yield AssetMaterialization(flink_key(job, dataset), description="rows written")
+        for stream in catalog.streams_of(dataset):
+            streams.setdefault(source_key(stream), []).append(dataset)
+    for key, datasets in streams.items():
+        yield AssetMaterialization(key, description=f"new records of {', '.join(datasets)}")
+
+
 def _windows(changed: Iterable[str], catalog: Catalog) -> list[AssetMaterialization]:
     datasets = set(changed)
     return [
         AssetMaterialization(
-            asset_key=raw_key(window.name),
+            asset_key=key,
             description=f"updated by {window.job}",
             metadata={"rows landed in": ", ".join(sorted(datasets & set(window.datasets)))},
         )
         for window in catalog.windows
         if datasets & set(window.datasets)
+        for key in (flink_key(window.job, window.name), raw_key(window.name))
     ]
 
 

@@ -13,7 +13,7 @@ from emdata.errors import StateUnavailable
 from emergency_pipeline.catalog import Catalog
 from emergency_pipeline.defs.landing.events import landing_events, read_marks
 from emergency_pipeline.ledger import read_positions
-from emergency_pipeline.site import Site
+from emergency_pipeline.site import RAW_DATABASE, Site
 
 
 @sensor(
@@ -33,5 +33,8 @@ def landing_sensor(
     if not events:
         return SkipReason("nothing has landed since the last tick")
     # A tick without a run counts as skipped; the reason says that it was not in vain.
-    recorded = SkipReason(f"no run needed: recorded landings of {len(events)} tables")
+    tables = [
+        event.asset_key.path[-1] for event in events if event.asset_key.path[0] == RAW_DATABASE
+    ]
+    recorded = SkipReason(f"no run needed: recorded landings in {', '.join(tables)}")
     return SensorResult(asset_events=events, cursor=cursor, skip_reason=recorded)

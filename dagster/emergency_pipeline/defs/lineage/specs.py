@@ -35,7 +35,7 @@ def _source(stream: Stream, catalog: Catalog, site: Site) -> AssetSpec:
     records = [catalog.records[name] for name in stream.datasets]
     return AssetSpec(
         key=source_key(stream),
-        group_name=SOURCES,
+        group_name=f"simulated_{SOURCES}" if site.is_simulated else SOURCES,
         description=stream.description,
         kinds={"simulator"} if site.is_simulated else {"api"},
         tags={"source": stream.source, "domain": records[0].dataset.domain, **_simulated(site)},
