@@ -15,6 +15,7 @@ from emdata.contracts.base import Priority
 from emdata.contracts.nws import Alert, AlertZone
 from emdata.errors import DocumentError
 from emdata.settings import load_settings
+from scrapers.base import Cursor
 from scrapers.offline import document_of, idle, parse_rows
 from scrapers.sources.nws import NwsAlerts
 from tests.scrapers.serving import Answer, Asked, source
@@ -127,7 +128,7 @@ def test_the_hazard_ends_at_ends_else_the_ending_time_else_expires(
 def test_without_vtec_the_earliest_message_referred_to_names_the_event() -> None:
     chain = "a@b.c,urn:first,2026-06-18T12:00:00-06:00 a@b.c,urn:second,2026-06-18T13:00:00-06:00"
     third = {"identifier": "urn:third", "sender": "a@b.c", "sent": "2026-06-18T13:30:00-06:00"}
-    plain = {"VTEC": [], "expiredReferences": []}
+    plain: dict[str, Any] = {"VTEC": [], "expiredReferences": []}
     assert _one(parameters=plain).event_key == TORNADO["properties"]["id"]
     assert _one(parameters=plain, references=[third]).event_key == "urn:third"
     alert = _one(parameters={**plain, "expiredReferences": [chain]}, references=[third])
@@ -176,7 +177,7 @@ def test_a_zone_code_that_is_none_is_rejected(code: str) -> None:
 def test_severity_urgency_and_certainty_make_the_priority(
     severity: str, urgency: str, certainty: str, expected: Priority
 ) -> None:
-    changes = {"severity": severity, "urgency": urgency, "certainty": certainty}
+    changes: dict[str, Any] = {"severity": severity, "urgency": urgency, "certainty": certainty}
     alerts, zones = _parse(_feature(**changes))
     assert {r.priority() for r in [*alerts, *zones]} == {expected}
 
@@ -359,7 +360,7 @@ async def test_the_history_is_read_to_its_empty_page_and_only_every_ten_minutes(
 
 async def test_after_a_long_outage_the_history_starts_where_we_stopped() -> None:
     async with source(Api().answer, _clock()) as world:
-        cursor = {"sent_at": "2026-06-17T10:00:00.000000"}
+        cursor: Cursor = {"sent_at": "2026-06-17T10:00:00.000000"}
         await world.poll(NwsAlerts, cursor)
         assert world.asked[1].query["start"] == "2026-06-17T08:00:00Z"
         await world.poll(NwsAlerts, {"sent_at": "2026-01-01T00:00:00.000000"})
