@@ -28,12 +28,15 @@ class FlinkStart:
 
     def deploy(self) -> str:
         """Deploy all jobs; raises ServiceError naming those that are not as planned."""
-        report: Report = deploy(
-            self._context.settings,
-            self._context.paths,
-            environ=self._environ,
-            session=self._session,
-        )
+        try:
+            report: Report = deploy(
+                self._context.settings,
+                self._context.paths,
+                environ=self._environ,
+                session=self._session,
+            )
+        finally:
+            self.close()  # now, while other servers still start, rather than at the end
         failed = [outcome for outcome in report.outcomes if not outcome.ok]
         if failed:
             names = "; ".join(f"{item.name}: {item.detail}" for item in failed)
