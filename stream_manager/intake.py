@@ -78,9 +78,6 @@ class Intake:
         recovery = self.log.open()
         metrics.QUARANTINED.inc(recovery.quarantined_bytes)
         metrics.TORN.inc(recovery.torn_bytes)
-        # A whole log carries the numbers itself; anything less is compared with PostgreSQL first.
-        damaged = recovery.torn_bytes + recovery.quarantined_bytes
-        self.is_numbering_certain = self.log.epoch > 1 and damaged == 0
         for segment, commit in recovery.commits:
             self.applier.put(segment, [commit])
         for segment, dead in recovery.deads:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from emdata.clock import Clock, Monotonic
 from emdata.commits import Commit
-from emdata.errors import EmdataError, StateUnavailable
+from emdata.errors import BufferUnavailable, EmdataError, StateUnavailable
 from emdata.state.reads import load_cursor, load_high_seqs, load_seen, register_streams
 from emdata.state.requests import Request
 from emdata.telemetry import get_logger
@@ -129,16 +129,21 @@ class StreamManager:
         return [self._row(name, stream) for name, stream in sorted(self._streams.items())]
 
     async def be_certain_of_numbers(self) -> None:
-        """Compare sequence numbers with PostgreSQL when the log alone may not know them all.
+        """Compare sequence numbers with PostgreSQL before the first record of this process.
 
-        That is so after damage and in an empty directory; then this waits for PostgreSQL, because
-        a number given twice would replace a record that landed.
+        The log may have lost some of them (damage, a removed directory), and a number given twice
+        would replace a record that landed; so this waits for PostgreSQL and for the buffer.
         """
         intake = self.intake
-        if not intake.is_numbering_certain:
+        while not intake.is_numbering_certain:
             known = await self._from_state(load_high_seqs, intake.config.writer)
-            intake.log.raise_seqs(known)
-            intake.is_numbering_certain = True
+            try:
+                await asyncio.to_thread(intake.log.raise_seqs, known)
+            except BufferUnavailable as error:
+                log.warning("numbers_not_compared", error=str(error)[:200])
+                await asyncio.sleep(1.0)
+            else:
+                intake.is_numbering_certain = True
 
     async def load_dataset(self, dataset: str) -> None:
         """Load a dataset's hashes once; waits as long as PostgreSQL is away."""

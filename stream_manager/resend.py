@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from emdata.contracts.base import Record
 from emdata.errors import TransientError
@@ -35,6 +36,7 @@ def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: lis
             "bootstrap.servers": servers,
             "enable.idempotence": True,
             "message.max.bytes": MAX_MESSAGE_BYTES,
+            "compression.type": "lz4",  # as when they were sent first
         }
     )
     consumer = Consumer(
@@ -45,15 +47,18 @@ def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: lis
             "auto.offset.reset": "earliest",
         }
     )
+    refused: list[str] = []
     try:
-        found = _scan(consumer, producer, record.dataset.topic, wanted)
+        found = _scan(consumer, producer, record.dataset.topic, wanted, refused)
         late = producer.flush(TIMEOUT)
     except (KafkaException, BufferError) as error:
         raise KafkaUnavailable(f"topic {record.dataset.topic}: {error}") from error
     finally:
         consumer.close()
-    if late:
-        raise KafkaUnavailable(f"topic {record.dataset.topic}: {late} records not confirmed")
+    if late or refused:
+        raise KafkaUnavailable(
+            f"topic {record.dataset.topic}: {late} records not confirmed, refused: {refused[:5]}"
+        )
     if wanted:
         log.error(
             "records_not_in_topic", topic=record.dataset.topic, seqs=sorted(wanted.values())[:100]
@@ -62,7 +67,11 @@ def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: lis
 
 
 def _scan(
-    consumer: Consumer, producer: Producer, topic: str, wanted: dict[str | bytes | None, int]
+    consumer: Consumer,
+    producer: Producer,
+    topic: str,
+    wanted: dict[str | bytes | None, int],
+    refused: list[str],
 ) -> int:
     described = consumer.list_topics(topic, timeout=TIMEOUT).topics.get(topic)
     if described is None or described.error is not None:
@@ -85,9 +94,15 @@ def _scan(
                     key=message.key(),
                     value=message.value(),
                     headers=_headers(message),
+                    on_delivery=partial(_note_refusal, refused),
                 )
                 found += 1
     return found
+
+
+def _note_refusal(refused: list[str], error: KafkaError | None, _message: Message) -> None:
+    if error is not None:
+        refused.append(error.name())
 
 
 def _headers(message: Message) -> list[tuple[str, str | bytes | None]]:

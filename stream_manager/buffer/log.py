@@ -256,13 +256,25 @@ class BufferLog:
             return len(self._segments)
 
     def raise_seqs(self, known: dict[str, int]) -> None:
-        """Continue numbering above what PostgreSQL knows, should segments be missing."""
-        with self._appending, self._guard:
-            for dataset, seq in known.items():
-                own = self.seqs.get(dataset, 0)
-                if seq > own:
-                    log.warning("buffer_seq_raised", dataset=dataset, log=own, state=seq)
-                    self.seqs[dataset] = self._durable_seqs[dataset] = seq
+        """Continue numbering above what PostgreSQL knows, should segments be missing.
+
+        The raised numbers are made durable in the header of a new segment: in memory alone, the
+        next start would forget them and give a number twice, which replaces a record that landed.
+        Raises BufferUnavailable when that header cannot be written; then nothing was raised.
+        """
+        with self._appending:
+            raised = {name: seq for name, seq in known.items() if seq > self.seqs.get(name, 0)}
+            if not raised:
+                return
+            before = dict(self.seqs), dict(self._durable_seqs)
+            self.seqs.update(raised)
+            self._durable_seqs.update(raised)
+            try:
+                self._start_segment(max(self._segments) + 1)
+            except BufferUnavailable:
+                self.seqs, self._durable_seqs = before
+                raise
+            log.warning("buffer_seqs_raised", log=before[0], state=raised)
 
     def _take_lock(self) -> None:
         self._lock_fd = os.open(self.directory / "lock", os.O_CREAT | os.O_RDWR, 0o600)

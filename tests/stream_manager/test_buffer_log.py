@@ -197,6 +197,29 @@ def test_fault_3_missing_segment_is_named_and_numbers_never_go_back(tmp_path: Pa
         assert append(log, 9) == [5]
 
 
+def test_fault_3_numbers_raised_from_the_state_survive_a_restart_without_a_new_record(
+    tmp_path: Path,
+) -> None:
+    with open_log(tmp_path) as log:
+        log.open()
+        log.raise_seqs({DATASET: 86, "another": 5})
+    with open_log(tmp_path) as log:
+        log.open()
+        assert append(log, 1) == [87]
+        assert log.seqs["another"] == 5
+
+
+def test_fault_5_numbers_that_cannot_be_made_durable_are_not_raised(tmp_path: Path) -> None:
+    disk = BrokenDisk("", errno.ENOSPC)
+    with open_log(tmp_path, disk=disk) as log:
+        log.open()
+        disk.call, disk.times = "create", 1
+        with pytest.raises(BufferUnavailable):
+            log.raise_seqs({DATASET: 86})
+        log.raise_seqs({DATASET: 86})
+        assert append(log, 1) == [87]
+
+
 class BrokenDisk(OsDisk):
     """Fails the chosen call with an errno, as often as told."""
 
