@@ -83,7 +83,8 @@ class Door:
         return sum(len(future.result(60)) for future in self.offered)
 
     def wait_delivered(self, timeout: float = 60) -> None:
-        """Wait until the buffer holds nothing that Kafka has not confirmed."""
+        """Wait until all is acknowledged and the buffer holds nothing that Kafka has not."""
+        self.acknowledged()
         wait_for(lambda: undelivered(self.intake) == 0, timeout, "everything to be delivered")
 
 
