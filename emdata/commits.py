@@ -85,6 +85,4 @@ class Commit(msgspec.Struct, frozen=True, array_like=True):
     def balances(self) -> bool:
         """Tell whether both equations of the ledger hold."""
         rows = self.rows_ignored + self.rows_rejected + self.rows_parsed
-        return self.rows == rows and all(
-            counts.balances() for counts in self.datasets.values()
-        )
+        return self.rows == rows and all(counts.balances() for counts in self.datasets.values())

@@ -61,9 +61,7 @@ class ContractError(PermanentError):
 
     code = "contract"
 
-    def __init__(
-        self, where: str, *, value: object, allowed: str, fix: str = ""
-    ) -> None:
+    def __init__(self, where: str, *, value: object, allowed: str, fix: str = "") -> None:
         self.where, self.value, self.allowed = where, value, allowed
         shown = repr(value)
         shown = shown if len(shown) <= 200 else shown[:197] + "..."

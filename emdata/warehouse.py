@@ -51,9 +51,7 @@ class Warehouse:
         finally:
             connection.close()
 
-    def query(
-        self, sql: str, args: Sequence[Any] | None = None
-    ) -> list[dict[str, Any]]:
+    def query(self, sql: str, args: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         """Return all rows of a statement as dicts by column name."""
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(sql, args)

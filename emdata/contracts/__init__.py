@@ -57,11 +57,7 @@ def contracts() -> dict[str, type[Record]]:
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         for value in vars(module).values():
-            if not (
-                isinstance(value, type)
-                and issubclass(value, Record)
-                and value is not Record
-            ):
+            if not (isinstance(value, type) and issubclass(value, Record) and value is not Record):
                 continue
             if value.__module__ != module.__name__:
                 continue

@@ -30,9 +30,7 @@ def column_ddl(column: Column) -> str:
     return f"{quote(column.name)} {column.types.starrocks} {null}{comment}"
 
 
-def raw_table_ddl(
-    record: type[Record], *, replication: int = 1, buckets: int = 1
-) -> str:
+def raw_table_ddl(record: type[Record], *, replication: int = 1, buckets: int = 1) -> str:
     """Return CREATE TABLE of a contract's raw table: immutable rows keyed by acceptance.
 
     Partitioned by the day of acceptance, so that a revised event time never moves a row and the

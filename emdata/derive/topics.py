@@ -37,9 +37,7 @@ def topic_specs(
     specs = []
     for record in records:
         dataset = record.dataset
-        keep = (
-            window_retention_days * 24 if dataset.name in windowed else retention_hours
-        )
+        keep = window_retention_days * 24 if dataset.name in windowed else retention_hours
         config = {
             "cleanup.policy": "delete",
             "retention.ms": str(max(keep, retention_hours) * HOUR_MS),
