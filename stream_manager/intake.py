@@ -68,7 +68,7 @@ class Intake:
             on_refused=self._refused,
         )
         self.writer = BufferWriter(self.log, clock, self._durable)
-        self.is_numbering_certain = False
+        self.is_numbering_certain = self.is_log_whole = False
 
     def open(self) -> Recovery:
         """Recover the log and queue what it still holds.
@@ -78,6 +78,8 @@ class Intake:
         recovery = self.log.open()
         metrics.QUARANTINED.inc(recovery.quarantined_bytes)
         metrics.TORN.inc(recovery.torn_bytes)
+        damaged = recovery.torn_bytes + recovery.quarantined_bytes
+        self.is_log_whole = self.log.epoch > 1 and damaged == 0
         for segment, commit in recovery.commits:
             self.applier.put(segment, [commit])
         for segment, dead in recovery.deads:

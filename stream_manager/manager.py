@@ -131,14 +131,19 @@ class StreamManager:
     async def be_certain_of_numbers(self) -> None:
         """Compare sequence numbers with PostgreSQL before the first record of this process.
 
-        The log may have lost some of them (damage, a removed directory), and a number given twice
-        would replace a record that landed; so this waits for PostgreSQL and for the buffer.
+        A number given twice would replace a record that landed. A new or damaged log may lack
+        some, so this waits for PostgreSQL; a whole log carries them all, and CRITICAL records
+        must not wait for PostgreSQL, so then one try is enough.
         """
         intake = self.intake
         while not intake.is_numbering_certain:
-            known = await self._from_state(load_high_seqs, intake.config.writer)
             try:
+                known = await asyncio.to_thread(load_high_seqs, self._engine, intake.config.writer)
                 await asyncio.to_thread(intake.log.raise_seqs, known)
+            except StateUnavailable as error:
+                log.warning("numbers_not_compared", error=str(error)[:200])
+                intake.is_numbering_certain = intake.is_log_whole
+                await asyncio.sleep(0 if intake.is_log_whole else 1.0)
             except BufferUnavailable as error:
                 log.warning("numbers_not_compared", error=str(error)[:200])
                 await asyncio.sleep(1.0)
