@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from flink_jobs.windows import window_table_ddl, window_tables, window_view_ddl
+from tests.dagster.graphql import ask, ended, launch
 from tests.support.platform import Platform, running_platform
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SERVERS = "postgres,starrocks,dagster-code,dagster-web,dagster-daemon"
-SELECTOR = {"repositoryName": "__repository__", "repositoryLocationName": "emergency_pipeline"}
 
 
 @pytest.fixture(scope="module")
@@ -27,40 +25,6 @@ def platform() -> Iterator[Platform]:
                 window_table_ddl(table, "0" * 64), window_view_ddl(table, "0" * 64)
             )
         yield found
-
-
-def ask(platform: Platform, query: str, **variables: Any) -> Any:
-    """Ask Dagster's GraphQL."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{platform.settings.dagster_port}/graphql",
-        data=json.dumps({"query": query, "variables": variables}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        body = json.load(answer)
-    assert "errors" not in body, body["errors"]
-    return body["data"]
-
-
-def launch(platform: Platform, job: str) -> str:
-    """Start a job; return its run id."""
-    data = ask(
-        platform,
-        """mutation($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename
-        ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
-        p={"selector": {**SELECTOR, "jobName": job}, "runConfigData": {}},
-    )["launchRun"]
-    assert data["__typename"] == "LaunchRunSuccess", data
-    return str(data["run"]["runId"])
-
-
-def ended(platform: Platform, run_id: str) -> str | None:
-    """The status of a run that ended, else None."""
-    data = ask(
-        platform, "query($i: ID!) { runOrError(runId: $i) { ... on Run { status } } }", i=run_id
-    )
-    status = str(data["runOrError"]["status"])
-    return status if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
 
 
 def test_schedules_and_sensors_run_without_anybody_switching_them_on(platform: Platform) -> None:
