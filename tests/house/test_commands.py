@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -17,9 +18,14 @@ TARGETS = [
 # fmt: on
 
 
+MAKE_VARIABLES = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")
+
+
 def make(*arguments: str) -> str:
+    # Run by `make test`, this make would take over the outer one's flags and name its directory.
+    plain = {name: text for name, text in os.environ.items() if name not in MAKE_VARIABLES}
     done = subprocess.run(
-        ["make", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True
+        ["make", *arguments], cwd=REPOSITORY, env=plain, capture_output=True, text=True, check=True
     )
     return done.stdout
 

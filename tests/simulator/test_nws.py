@@ -160,9 +160,9 @@ def test_some_termination_stays_listed_long_after_it_expired() -> None:
 
 def test_something_new_comes_within_a_minute_on_average(world: Simulator) -> None:
     seen: set[str] = set()
-    for _ in range(30):
+    for _ in range(3):
         seen |= set(active(world))
-        world.advance(60)
+        world.advance(600)
     assert len(seen) - len(active(world)) >= 20
 
 

@@ -320,7 +320,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("rounds", [6])
+@pytest.mark.parametrize("rounds", [3, pytest.param(12, marks=pytest.mark.long)])
 def test_fault_7_kill_at_any_moment_keeps_every_acknowledged_record(
     tmp_path: Path, rounds: int
 ) -> None:
