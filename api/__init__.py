@@ -1,1 +1,1 @@
-"""The public API over the warehouse and the ledger."""
+"""Room of the public API; it has no code yet."""
