@@ -53,7 +53,8 @@ def build_platform(installer: Installer, part: Part, complete: bool) -> None:
     """The platform's environment: hashed wheels, then our own packages (editable)."""
     installer.make_environment(part.directory, complete=complete)
     locks = [flag for lock in part.locks if lock.suffix == ".txt" for flag in ("-r", lock)]
-    installer.install(part.directory, "--require-hashes", "--no-build", *locks)
+    # A lock names everything that is installed; `requirements/left-out` says what is not.
+    installer.install(part.directory, "--no-deps", "--require-hashes", "--no-build", *locks)
     installer.install(part.directory, "--no-deps", "--no-build-isolation", "-e", REPOSITORY)
 
 
