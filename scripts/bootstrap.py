@@ -76,7 +76,7 @@ def build_jars(installer: Installer, part: Part, _complete: bool) -> None:
 def build_dev(installer: Installer, part: Part, _complete: bool) -> None:
     """The tools of `make check` and `make test`, added to the platform's environment."""
     locks = [flag for lock in part.locks for flag in ("-r", lock)]
-    installer.install(part.directory, "--require-hashes", "--no-build", *locks)
+    installer.install(part.directory, "--no-deps", "--require-hashes", "--no-build", *locks)
 
 
 def parts(tools: Path, *, dev: bool) -> tuple[Part, ...]:
