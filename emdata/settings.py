@@ -21,8 +21,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def _names(field: str, *ecosystem: str) -> AliasChoices:
-    """The environment names of a field; the ecosystem's name wins over the prefixed one."""
-    return AliasChoices(*ecosystem, f"EMDATA_{field.upper()}", field)
+    """The environment names of a field; the ecosystem's name wins over the prefixed one.
+
+    The bare field name is not among them: names of the environment ignore case, so that ``home``
+    would be read from HOME.
+    """
+    return AliasChoices(*ecosystem, f"EMDATA_{field.upper()}")
 
 
 class Settings(BaseSettings):

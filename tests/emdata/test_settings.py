@@ -75,3 +75,10 @@ def test_the_environment_is_as_before_after_reading(monkeypatch: pytest.MonkeyPa
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert [name for name, info in Settings.model_fields.items() if not info.description] == []
+
+
+def test_the_users_home_is_never_taken_for_the_platforms() -> None:
+    settings = load_settings({"HOME": "/somewhere", "WRITER": "7", "STATES": "UT"}, env_file=None)
+    assert settings.home.name == ".emdata"
+    assert settings.writer == 1
+    assert settings.states == ("UT",)
