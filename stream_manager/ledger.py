@@ -18,6 +18,7 @@ from emdata.state.reads import register_writer
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
 from stream_manager import metrics
+from stream_manager.freshness import FreshnessWatch
 from stream_manager.intake import Intake
 
 log = get_logger(__name__)
@@ -44,6 +45,7 @@ class LedgerKeeper:
         self._intake, self._engine, self._warehouse = intake, engine, warehouse
         self._records, self._clock, self._is_simulated = records, clock, is_simulated
         self._resend = resend
+        self.freshness = FreshnessWatch(engine, records, clock)
         self._balances: dict[str, Balance] = {}
         self._progress: dict[str, tuple[int, float]] = {}
         self._counted_at: dict[str, float] = {}
@@ -82,6 +84,7 @@ class LedgerKeeper:
             busy = False
             try:
                 self._heartbeat()
+                self.freshness.look()
                 for name, seq in sorted(self._intake.log.seqs_durable().items()):
                     busy = self._settle(name, seq) or busy
             except (EmdataError, SQLAlchemyError, OSError) as error:

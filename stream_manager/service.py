@@ -140,6 +140,7 @@ def _status(manager: StreamManager, keeper: LedgerKeeper, config: ServiceConfig)
         "epoch": intake.log.epoch,
         "is_simulated": config.is_simulated,
         "is_ready": intake.is_ready() and manager.is_loaded(),
+        "freshness": keeper.freshness.rows(),
         "sources": manager.status(),
         "ledger": keeper.rows(),
         "queues": intake.queues.depths(),

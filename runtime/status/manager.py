@@ -11,6 +11,7 @@ from runtime.services.rest import get_json
 from runtime.status.section import Cell, Section
 
 _TITLES = {
+    "freshness": "Freshness",
     "sources": "Sources",
     "ledger": "Ledger",
     "queues": "Queues",
