@@ -40,10 +40,10 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    profile: Literal["embedded", "containers"] = Field(
+    profile: Literal["embedded"] = Field(
         "embedded",
         validation_alias=_names("profile", "PROFILE"),
-        description="embedded: servers from packages; containers: not in this release",
+        description="embedded: servers from packages; this release has no other",
     )
     sources: Literal["auto", "live", "simulator"] = Field(
         "auto",
@@ -418,6 +418,24 @@ def environment_names(field: str) -> tuple[str, ...]:
     return tuple(str(choice) for choice in alias.choices if str(choice).isupper())
 
 
+_ALLOWED = {
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than_equal": "a number of at most {le}",
+    "greater_than": "a number above {gt}",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
+    "literal_error": "{expected}",
+}
+
+
+def _allowed(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    """Say what is allowed in words of the setting, not of the validator."""
+    text = _ALLOWED.get(kind)
+    return text.format(**context) if text else message.removeprefix("Value error, ")
+
+
 def _setting_error(
     error: ValidationError, environ: Mapping[str, str], env_file: Path | str | None
 ) -> SettingError:
@@ -431,7 +449,7 @@ def _setting_error(
             name = next((n for n in names if n in environ), names[0])
     secret = "password" in name.lower()
     value = "(hidden)" if secret else environ.get(name, first.get("input"))
-    allowed = str(first["msg"]).removeprefix("Value error, ")
+    allowed = _allowed(first["type"], str(first["msg"]), first.get("ctx", {}))
     searched = ["environment"] + ([str(env_file)] if env_file else [])
     return SettingError(
         name,

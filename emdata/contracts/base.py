@@ -56,9 +56,7 @@ class Text:
 A = Annotated
 UtcDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 """An instant; aware, normalized to UTC by ``Record``."""
-GeoJsonText = Annotated[
-    str, Json(), Doc("GeoJSON geometry as text, WGS 84, longitude first")
-]
+GeoJsonText = Annotated[str, Json(), Doc("GeoJSON geometry as text, WGS 84, longitude first")]
 JsonText = Annotated[str, Json()]
 LongText = Annotated[str, Text()]
 
@@ -74,9 +72,7 @@ def duration(text: str) -> timedelta:
     """
     match = _DURATION.match(text)
     if match is None:
-        raise ContractError(
-            "duration", value=text, allowed="a number with s, min, h or d"
-        )
+        raise ContractError("duration", value=text, allowed="a number with s, min, h or d")
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
@@ -201,9 +197,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def payload(self) -> bytes:
         """Return the contract's fields as one JSON object, instants as UTC without an offset."""
-        return _PLAIN.encode(
-            {name: getattr(self, name) for name in self.__struct_fields__}
-        )
+        return _PLAIN.encode({name: getattr(self, name) for name in self.__struct_fields__})
 
 
 class _PlainEncoder:
@@ -298,12 +292,6 @@ def _field(record: type[Record], name: str, hint: Any) -> Field:
     docs = [mark for mark in marks if isinstance(mark, Doc)]
     doc = docs[0] if docs else Doc("")
     text = next((mark for mark in marks if isinstance(mark, Text)), None)
-    kind = (
-        "json"
-        if any(isinstance(mark, Json) for mark in marks)
-        else "text"
-        if text
-        else ""
-    )
+    kind = "json" if any(isinstance(mark, Json) for mark in marks) else "text" if text else ""
     length = text.max_length if text else SHORT_TEXT_LENGTH
     return Field(name, hint, nullable, doc.text, doc.unit, kind, length)

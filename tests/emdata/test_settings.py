@@ -13,15 +13,15 @@ from emdata.settings import Settings, environment_names, load_settings
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("EMDATA_MANAGER_PORT", "80", "greater than or equal to 1024"),
-        ("EMDATA_MANAGER_PORT", "many", "valid integer"),
-        ("STARROCKS_PORT", "70000", "less than or equal to 65535"),
+        ("EMDATA_MANAGER_PORT", "80", "a number of at least 1024"),
+        ("EMDATA_MANAGER_PORT", "many", "a whole number"),
+        ("STARROCKS_PORT", "70000", "a number of at most 65535"),
         ("SOURCES", "maybe", "'auto', 'live' or 'simulator'"),
         ("STATES", "Colorado", "two-letter states"),
         ("STATES", " , ", "at least one two-letter state"),
         ("HISTORY_SINCE", "yesterday", "YYYY-MM-DD"),
         ("DATA_ENCRYPTION", "true", "no controls behind this switch"),
-        ("EMDATA_WRITER", "0", "greater than or equal to 1"),
+        ("EMDATA_WRITER", "0", "a number of at least 1"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_places_and_what_is_allowed(
@@ -82,3 +82,21 @@ def test_the_users_home_is_never_taken_for_the_platforms() -> None:
     assert settings.home.name == ".emdata"
     assert settings.writer == 1
     assert settings.states == ("UT",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PROFILE", "containers", "'embedded'"),
+        ("EMDATA_KAFKA_PORT", "99", "a number of at least 1024"),
+        ("EMDATA_KAFKA_PORT", "70000", "a number of at most 65535"),
+        ("EMDATA_KAFKA_PORT", "broker", "a whole number"),
+        ("FEDRAMP_COMPLIANCE", "true", "false: this release has no controls"),
+    ],
+)
+def test_a_refusal_says_in_plain_words_what_is_allowed(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        load_settings({name: value}, env_file=None)
+    assert f"setting {name}: value '{value}' is not allowed; allowed: {allowed}" in str(
+        refused.value
+    )
