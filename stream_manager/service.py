@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import uvicorn
 from emdata.clock import SystemClock
 from emdata.contracts.base import Record
 from emdata.errors import ServiceError
+from emdata.objects import RawStore
 from emdata.settings import Settings
 from emdata.state.database import connect
 from emdata.telemetry import get_logger
@@ -28,6 +30,7 @@ from stream_manager.manager import StreamManager
 from stream_manager.producers import KafkaProducer, broker_answers
 from stream_manager.requests import RequestListener
 from stream_manager.resend import resend_from_topic
+from stream_manager.retention import keep_retention
 
 log = get_logger(__name__)
 Streams = list[tuple[Connector, StreamConfig]]
@@ -44,6 +47,7 @@ class ServiceConfig:
     ingest_token: str
     is_simulated: bool
     records: Mapping[str, type[Record]]
+    raw_store: RawStore
 
 
 async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
@@ -84,12 +88,15 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     for connector, stream in streams():
         manager.start_streaming(connector, stream)
     listener = asyncio.create_task(RequestListener(manager, engine).run())
+    keep = timedelta(days=settings.raw_retention_days)
+    retention = asyncio.create_task(keep_retention(config.raw_store, clock, keep))
     try:
         await _serve_http(app, settings.manager_port, ending)
     finally:
         log.info("manager_stopping", crashed=ending.crashed)
         listener.cancel()
-        await asyncio.wait({listener}, timeout=1.0)
+        retention.cancel()
+        await asyncio.wait({listener, retention}, timeout=1.0)
         await asyncio.gather(manager.stop(), asyncio.to_thread(keeper.stop))
         await asyncio.to_thread(intake.stop)
         engine.dispose()

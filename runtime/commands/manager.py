@@ -38,9 +38,10 @@ def run() -> None:
     clock = SystemClock()
     is_simulated = paths.mode == "simulator"
 
+    raw_store = RawStore.local(paths.objects)
+
     def streams() -> Streams:
         http = HttpClient.from_settings(settings, paths.mode, clock)
-        raw_store = RawStore.local(paths.objects)
         return [
             (
                 PollConnector(scraper(http, settings, clock), raw_store),
@@ -57,6 +58,7 @@ def run() -> None:
         ingest_token=context.credentials.ingest_token,
         is_simulated=is_simulated,
         records=contracts(),
+        raw_store=raw_store,
     )
     gc.freeze()  # what is imported by now lives as long as the process
     asyncio.run(serve(config, streams))
