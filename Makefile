@@ -8,7 +8,8 @@ SHELL := /bin/bash
 EMDATA := scripts/with-tools --installed emdata
 # Installs first what is missing.
 DEV := scripts/with-tools --dev
-PYTEST := $(DEV) python -m pytest
+# Without compiled files every worker would compile every module again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \

@@ -10,9 +10,7 @@ from dagster import AssetKey, DefaultScheduleStatus, DefaultSensorStatus, Defini
 
 from emdata.errors import ServiceError, SettingError
 from emergency_pipeline.catalog import Catalog, read_catalog
-from emergency_pipeline.definitions import build_definitions
 from emergency_pipeline.defs.lineage.specs import lineage_specs
-from emergency_pipeline.defs.models.build import dbt_client, require_manifest
 from emergency_pipeline.keys import flink_key, raw_key, source_key
 from emergency_pipeline.site import Site, load_site
 
@@ -21,6 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
 @pytest.fixture(scope="module")
 def definitions(site: Site, catalog: Catalog) -> Definitions:
+    # Imported here: dbt's adapters take seconds, which every worker would spend on collecting.
+    from emergency_pipeline.definitions import build_definitions
+
     return build_definitions(site, catalog)
 
 
@@ -32,6 +33,8 @@ def test_definitions_load_without_a_dbt_manifest(definitions: Definitions) -> No
 def test_missing_manifest_is_an_error_that_names_the_remedy_when_models_are_built(
     site: Site,
 ) -> None:
+    from emergency_pipeline.defs.models.build import dbt_client, require_manifest
+
     with pytest.raises(ServiceError, match="emdata dbt parse"):
         require_manifest(site)
     with pytest.raises(ServiceError, match=r"manifest\.json"):

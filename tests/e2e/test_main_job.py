@@ -18,7 +18,7 @@ from emdata.state.ledger import balances, hours, is_landed
 from emdata.state.requests import answers, ask_polls
 from runtime.tasks import state_dsn
 from tests.e2e import recount
-from tests.e2e.witness import Difference, Simulator, differences
+from tests.e2e.witness import Difference, Simulator, differences, hour_differences
 from tests.support.platform import Platform, running_platform
 from tests.support.waiting import wait_for
 
@@ -83,6 +83,7 @@ def world() -> Iterator[World]:
 
 def assert_equal_to_the_witness(world: World) -> None:
     found: list[Difference] = differences(world.simulator, world.warehouse)
+    assert hour_differences(world.simulator, world.warehouse) == []
     assert found == [], [
         (one.dataset, one.served, one.landed, dict(list(one.keys.items())[:5])) for one in found
     ]

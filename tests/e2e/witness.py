@@ -6,11 +6,13 @@ import json
 import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from emdata.contracts import contracts
 from emdata.warehouse import Warehouse
+
+STRADDLE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,32 @@ class Simulator:
             for row in rows
             if row["acknowledged_times"]
         ]
+
+
+def hour_differences(simulator: Simulator, warehouse: Warehouse) -> list[str]:
+    """Compare, for every dataset and hour of arrival (UTC), versions served with rows accepted.
+
+    A record served just before the hour may be accepted just after it; so what is compared at each
+    hour's end is the sum so far, which may lag by what was served in the last minutes only.
+    """
+    found = []
+    for name in contracts():
+        served = sorted(one.acknowledged_at for one in simulator.served(name))
+        rows = warehouse.query(f"SELECT accepted_at AS at FROM raw_data.{name}")
+        accepted = sorted(row["at"].replace(tzinfo=UTC) for row in rows)
+        for end in sorted({_hour_end(at) for at in (*served, *accepted)}):
+            before = sum(at < end for at in served)
+            late = sum(end - STRADDLE <= at < end for at in served)
+            landed = sum(at < end for at in accepted)
+            if not before - late <= landed <= before:
+                found.append(f"{name} until {end}: {before} served, {landed} accepted")
+        if len(served) != len(accepted):
+            found.append(f"{name}: {len(served)} served, {len(accepted)} accepted")
+    return found
+
+
+def _hour_end(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 def differences(simulator: Simulator, warehouse: Warehouse) -> list[Difference]:
