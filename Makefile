@@ -57,7 +57,7 @@ check: ## Format, lint, types, layers, SQL, locks, generated pages
 	@$(DEV) bash scripts/check $(ARGS)
 
 test: test-fast ## All tests but the long ones
-	@$(PYTEST) -m "(integration or system) and not long" $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile -m "(integration or system) and not long" $(ARGS)
 
 test-fast: ## Tests without servers
 	@$(PYTEST) -n 2 --dist loadfile -m "not integration and not system and not long" $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -109,7 +110,9 @@ class RunningServer:
             token = base64.b64encode(":".join(user).encode()).decode()
             headers["Authorization"] = f"Basic {token}"
         try:
-            connection.request(method, path, body, headers)
+            # A server may answer, and close, before it has read a body that it refuses.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
