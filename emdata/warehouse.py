@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pymysql.cursors
 
 from emdata.errors import WarehouseError, WarehouseUnavailable
+
+if TYPE_CHECKING:
+    from emdata.settings import Settings
 
 # 2003/2006/2013/2055: cannot connect, gone away, lost, lost during query (client errors of MySQL).
 _CONNECTION_CODES = frozenset({2003, 2006, 2013, 2055})
@@ -32,6 +35,12 @@ class Warehouse:
             "autocommit": True,
             "cursorclass": pymysql.cursors.DictCursor,
         }
+
+    @classmethod
+    def of(cls, settings: Settings, password: str, *, timeout: float = 10.0) -> Warehouse:
+        """Return a client of the StarRocks that the settings name; ``timeout`` in seconds."""
+        host, port = settings.starrocks_host, settings.starrocks_mysql_port
+        return cls(host, port, settings.starrocks_user, password, timeout=timeout)
 
     @contextmanager
     def connect(self) -> Iterator[pymysql.connections.Connection[Any]]:

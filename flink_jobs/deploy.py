@@ -271,13 +271,7 @@ class _Deployment:
             remove_unused_state(self.records, self.paths.checkpoints, self.paths.savepoints)
 
     def _warehouse(self) -> Warehouse:
-        settings = self.settings
-        return Warehouse(
-            settings.starrocks_host,
-            settings.starrocks_mysql_port,
-            settings.starrocks_user,
-            read_credentials(settings).starrocks_password,
-        )
+        return Warehouse.of(self.settings, read_credentials(self.settings).starrocks_password)
 
     def _check_places(self, todo: list[Step], tables: WindowTables) -> None:
         """Raise CompileError for tables or topics that do not exist."""

@@ -37,12 +37,7 @@ def _missing(settings: Settings) -> str:
         with FlinkRest("127.0.0.1", settings.flink_rest_port) as rest:
             if rest.slots() == 0:
                 return "no TaskManager has registered"
-        warehouse = Warehouse(
-            settings.starrocks_host,
-            settings.starrocks_mysql_port,
-            settings.starrocks_user,
-            read_credentials(settings).starrocks_password,
-        )
+        warehouse = Warehouse.of(settings, read_credentials(settings).starrocks_password)
         tables = WindowTables(warehouse, ()).missing(contracts())
         if tables:
             return f"no table raw_data.{tables[0]}; run `emdata migrate`"

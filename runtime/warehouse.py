@@ -8,11 +8,4 @@ from runtime.context import Context
 
 def warehouse_of(context: Context, *, timeout: float = 10.0) -> Warehouse:
     """Return a client with the platform's host, port and credentials; ``timeout`` in seconds."""
-    settings = context.settings
-    return Warehouse(
-        settings.starrocks_host,
-        settings.starrocks_mysql_port,
-        settings.starrocks_user,
-        context.credentials.starrocks_password,
-        timeout=timeout,
-    )
+    return Warehouse.of(context.settings, context.credentials.starrocks_password, timeout=timeout)

@@ -75,14 +75,7 @@ class Site:
 
     def warehouse(self, *, timeout: float = 30.0) -> Warehouse:
         """Return a client of StarRocks; ``timeout`` is in seconds for connect, read and write."""
-        settings = self.settings
-        return Warehouse(
-            settings.starrocks_host,
-            settings.starrocks_mysql_port,
-            settings.starrocks_user,
-            self.credentials().starrocks_password,
-            timeout=timeout,
-        )
+        return Warehouse.of(self.settings, self.credentials().starrocks_password, timeout=timeout)
 
 
 def load_site() -> Site:

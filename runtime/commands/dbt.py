@@ -91,12 +91,7 @@ def has_geography(platform: Context, project: DbtProject) -> bool:
     if not project.is_geography_marked():
         return False
     settings = platform.settings
-    warehouse = Warehouse(
-        settings.starrocks_host,
-        settings.starrocks_mysql_port,
-        settings.starrocks_user,
-        platform.credentials.starrocks_password,
-    )
+    warehouse = Warehouse.of(settings, platform.credentials.starrocks_password)
     found = warehouse.query(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = %s "
         "AND table_name IN ('geo_states', 'dim_county', 'int_county_edges')",

@@ -33,6 +33,7 @@ from runtime.services.base import NotReady, Service
 from runtime.services.postgres import dsn
 from runtime.services.registry import all_services
 from runtime.supervisor import Supervisor
+from runtime.warehouse import warehouse_of
 from tests.support.ports import free_pair, free_ports
 from tests.support.waiting import wait_for
 
@@ -174,14 +175,7 @@ class Platform:
 
     def warehouse(self, timeout: float = 30.0) -> Warehouse:
         """A client of StarRocks."""
-        settings = self.settings
-        return Warehouse(
-            settings.starrocks_host,
-            settings.starrocks_mysql_port,
-            settings.starrocks_user,
-            self.context.credentials.starrocks_password,
-            timeout=timeout,
-        )
+        return warehouse_of(self.context, timeout=timeout)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Rows of a statement on 9030."""
