@@ -1,0 +1,127 @@
+"""Settings: prefix ``EMDATA_``, plus the names that users of the ecosystem know.
+
+Read from the environment and from ``.env`` in the working directory, once, by the command line;
+everything else gets a ``Settings`` object as an argument. The fields stand in a module each by
+what they are about.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, ValidationError
+from pydantic_settings import SettingsConfigDict
+
+from emdata.errors import SettingError
+from emdata.settings.names import REPOSITORY
+from emdata.settings.platform import PlatformSettings
+from emdata.settings.servers import ServerSettings
+from emdata.settings.streams import StreamSettings
+
+__all__ = ["REPOSITORY", "Settings", "environment_names", "load_settings"]
+
+
+# Fields are shown in the order of these classes, the last one first.
+class Settings(StreamSettings, ServerSettings, PlatformSettings):
+    """Every setting of the platform. Paths are absolute after validation."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    @property
+    def tools_dir(self) -> Path:
+        """Where environments and jars are installed."""
+        return self.tools or self.home / "tools"
+
+    @property
+    def kafka_servers(self) -> str:
+        """Bootstrap servers of the Kafka in use."""
+        return self.kafka_bootstrap_servers or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def credentials_file(self) -> Path:
+        """Dotenv file (mode 0600) with the passwords made at the first start."""
+        return self.home / "credentials"
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, env_file: Path | str | None = ".env"
+) -> Settings:
+    """Read the settings; ``environ`` replaces the process environment (tests).
+
+    Raises SettingError naming the first bad setting, its value, the places searched and what is
+    allowed.
+    """
+    try:
+        if environ is None:
+            return Settings(_env_file=env_file)  # type: ignore[call-arg]
+        saved = dict(os.environ)
+        try:
+            os.environ.clear()
+            os.environ.update(environ)
+            return Settings(_env_file=env_file)  # type: ignore[call-arg]
+        finally:
+            os.environ.clear()
+            os.environ.update(saved)
+    except ValidationError as error:
+        raise _setting_error(
+            error, environ if environ is not None else os.environ, env_file
+        ) from None
+
+
+def environment_names(field: str) -> tuple[str, ...]:
+    """Return the environment names of a settings field, the winning one first."""
+    alias = Settings.model_fields[field].validation_alias
+    if not isinstance(alias, AliasChoices):
+        raise TypeError(f"settings field {field} has no list of names")
+    return tuple(str(choice) for choice in alias.choices if str(choice).isupper())
+
+
+_ALLOWED = {
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than_equal": "a number of at most {le}",
+    "greater_than": "a number above {gt}",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
+    "literal_error": "{expected}",
+}
+
+
+def _allowed(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    """Say what is allowed in words of the setting, not of the validator."""
+    text = _ALLOWED.get(kind)
+    return text.format(**context) if text else message.removeprefix("Value error, ")
+
+
+def _setting_error(
+    error: ValidationError, environ: Mapping[str, str], env_file: Path | str | None
+) -> SettingError:
+    first = error.errors(include_input=True)[0]
+    field = str(first["loc"][0])
+    name = field
+    for candidate, info in Settings.model_fields.items():
+        alias = info.validation_alias
+        if isinstance(alias, AliasChoices) and field in [str(c) for c in alias.choices]:
+            names = environment_names(candidate)
+            name = next((n for n in names if n in environ), names[0])
+    secret = "password" in name.lower()
+    value = "(hidden)" if secret else environ.get(name, first.get("input"))
+    allowed = _allowed(first["type"], str(first["msg"]), first.get("ctx", {}))
+    searched = ["environment"] + ([str(env_file)] if env_file else [])
+    return SettingError(
+        name,
+        value=value,
+        allowed=allowed,
+        searched=searched,
+        fix="correct it or remove it to use the default",
+    )
