@@ -34,8 +34,8 @@ class Authentication:
             name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
-        stored = self._store.catalog.users.get(name)
-        if not colon or stored is None or not password_matches(stored, password):
+        account = self._store.catalog.rights.accounts.get(name)
+        if not colon or account is None or not password_matches(account.password_hash, password):
             return None
         return name
 

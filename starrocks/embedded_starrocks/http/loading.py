@@ -24,7 +24,7 @@ from embedded_starrocks.storage.labels import PREPARE, VISIBLE, Label, LabelExis
 from embedded_starrocks.storage.loads import Loads, TransactionError
 from embedded_starrocks.storage.metadata import Relation
 from embedded_starrocks.storage.staging import LoadError
-from embedded_starrocks.storage.store import ROOT, Store
+from embedded_starrocks.storage.store import Store
 
 
 class BodyTooLarge(Exception):
@@ -60,22 +60,16 @@ class LoadRoutes:
 
     # Rights and names
 
-    def _may_insert(self, user: str, relation: Relation) -> bool:
-        grants = self._store.catalog.grants
-        return user == ROOT or any(
-            (user, "INSERT", db, table) in grants
-            for db, table in (
-                (relation.db, relation.name),
-                (relation.db, "*"),
-                ("*", "*"),
-            )
-        )
+    def _may(self, user: str, privilege: str, relation: Relation) -> bool:
+        rights = self._store.catalog.rights
+        roles = rights.default_roles(user)
+        return rights.allows(user, roles, privilege, relation.kind, relation.db, relation.name)
 
     def _relation(self, user: str, db: str, table: str) -> Relation:
         relation = self._store.catalog.relation(db, table)
         if relation is None:
             raise LoadError(f"unknown table, database={db}, table={table}")
-        if not self._may_insert(user, relation):
+        if not self._may(user, "INSERT", relation):
             raise LoadError(f"Access denied: user {user} has no INSERT on {db}.{table}")
         if relation.kind != "TABLE":
             raise LoadError(f"{db}.{table} is a {relation.kind}; it takes no rows")
@@ -267,7 +261,7 @@ class LoadRoutes:
         label = self._loads.labels.get(db, name)
         if label is not None:
             relation = self._store.catalog.relation(db, label.table)
-            if relation is not None and not self._may_insert(user, relation):
+            if relation is not None and not self._may(user, "INSERT", relation):
                 raise TransactionError(f"Access denied: user {user}")
 
     async def load_state(self, request: Request) -> Response:

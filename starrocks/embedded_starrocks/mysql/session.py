@@ -86,10 +86,7 @@ class Connection:
             if login.plugin != PLUGIN:
                 await self._stream.send(handshake.switch_plugin(nonce))
                 scramble = await self._stream.read()
-            stored = self._store.catalog.users.get(login.user)
-            # An unknown user is checked against a hash that nothing matches: same time, same error.
-            if not scramble_matches("*" + "00" * 20 if stored is None else stored, nonce, scramble):
-                raise access_denied(login.user, self._peer, bool(scramble))
+            self._check_password(login.user, nonce, scramble)
             session = Session(
                 id=self._id,
                 user=login.user,
@@ -106,6 +103,20 @@ class Connection:
         self._multi_statements = bool(login.capabilities & handshake.MULTI_STATEMENTS)
         await self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
         return session
+
+    def _check_password(self, user: str, nonce: bytes, scramble: bytes) -> None:
+        """Raises 1045 for a wrong user or password, 1226 when the user holds too many already."""
+        account = self._store.catalog.rights.accounts.get(user)
+        # An unknown user is checked against a hash that nothing matches: same time, same error.
+        stored = "*" + "00" * 20 if account is None else account.password_hash
+        if not scramble_matches(stored, nonce, scramble) or account is None:
+            raise access_denied(user, self._peer, bool(scramble))
+        if len(self._sessions.of_user(user)) >= account.max_connections:
+            raise SqlError(
+                1226,
+                "42000",
+                f"User '{user}' has reached its max_user_connections ({account.max_connections})",
+            )
 
     # Commands
 

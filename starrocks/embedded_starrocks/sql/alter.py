@@ -26,7 +26,7 @@ from embedded_starrocks.sql.rewrite import Rewriter, find_relation
 from embedded_starrocks.sql.tabledef import check_name, column_from
 from embedded_starrocks.sql.values import converted, default_value
 from embedded_starrocks.sql.words import Words
-from embedded_starrocks.storage import metadata, tables
+from embedded_starrocks.storage import metadata, rights, tables
 from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
 
 _MODIFY_COMMENT = re.compile(r"\bMODIFY\s+COMMENT\b", re.IGNORECASE)
@@ -224,6 +224,7 @@ def _rename(
         raise table_exists(new)
     _rename_physical(connection, relation, new)
     metadata.update_relation(connection, relation, name=new)
+    rights.rename_object(connection, relation.db, relation.name, new)
 
 
 def _swap(
@@ -245,6 +246,9 @@ def _swap(
     _rename_physical(connection, dataclasses.replace(relation, name="__swapped"), other.name)
     metadata.update_relation(connection, relation, name=other.name)
     metadata.update_relation(connection, other, name=relation.name)
+    rights.rename_object(connection, relation.db, relation.name, "__swapped")
+    rights.rename_object(connection, relation.db, other.name, relation.name)
+    rights.rename_object(connection, relation.db, "__swapped", other.name)
 
 
 _ACTIONS: dict[type[exp.Expr], Callable[[duckdb.DuckDBPyConnection, Relation, Any], None]] = {
@@ -280,6 +284,7 @@ def _alter_materialized_view(context: Context, words: Words) -> Done:
                 raise table_exists(new)
             _rename_physical(connection, relation, new)
             metadata.update_relation(connection, relation, name=new)
+            rights.rename_object(connection, relation.db, relation.name, new)
             return Done()
         state = words.any_of("ACTIVE", "INACTIVE")
         if not state:
@@ -300,9 +305,9 @@ def refresh(context: Context, found: list[Token], sql: str) -> Done:
     words.accept("WITH", "SYNC", "MODE")
     words.accept("WITH", "ASYNC", "MODE")
     words.finish()
-    context.require("ALTER", relation.db, relation.name)
     if relation.kind != "MATERIALIZED VIEW":
         raise semantic_error(f"'{relation.name}' is no materialized view")
+    context.require("REFRESH", relation.db, relation.name)
     plan = Rewriter(context.scope()).query(dialect.parse(relation.definition))
     with context.store.write() as connection:
         connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")

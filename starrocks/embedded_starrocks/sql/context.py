@@ -11,10 +11,24 @@ from collections.abc import Callable, Iterable
 import duckdb
 
 from embedded_starrocks import VERSION
-from embedded_starrocks.errors import admin_denied, interrupted, table_denied, unknown_database
+from embedded_starrocks.errors import (
+    admin_denied,
+    database_denied,
+    interrupted,
+    table_denied,
+    unknown_database,
+)
 from embedded_starrocks.sql.rewrite import Scope
 from embedded_starrocks.storage.metadata import Catalog, Relation
-from embedded_starrocks.storage.store import ROOT, Store
+from embedded_starrocks.storage.rights import (
+    CATALOG,
+    DATABASE,
+    PRIVILEGES,
+    ROOT,
+    SYSTEM,
+    TABLE,
+)
+from embedded_starrocks.storage.store import Store
 
 # What version() gives, and what current_version() gives: StarRocks' release whose SQL is followed.
 MYSQL_VERSION = "8.0.33"
@@ -96,6 +110,8 @@ class Session:
     killed: bool = False
     disconnect: Callable[[], None] = lambda: None
     writing_thread: int = 0
+    # Roles chosen by SET ROLE; None stands for the user's default roles.
+    roles: frozenset[str] | None = None
 
     def kill(self, whole_connection: bool) -> None:
         """Stop the running statement, and the connection when asked to."""
@@ -132,6 +148,9 @@ class Sessions:
 
     def get(self, session_id: int) -> Session | None:
         return self._sessions.get(session_id)
+
+    def of_user(self, user: str) -> list[Session]:
+        return [session for session in self.all() if session.user == user]
 
     def all(self) -> list[Session]:
         with self._lock:
@@ -182,30 +201,49 @@ class Context:
             "session_user": f"'{session.user}'@'{session.host}'",
             "current_user": f"'{session.user}'@'%'",
             "connection_id": session.id,
-            "current_role": "root" if session.user == ROOT else "NONE",
+            "current_role": ", ".join(sorted(self.roles)) or "NONE",
             "last_query_id": "",
         }
         return values.get(name)
 
     # Rights
 
+    @property
+    def roles(self) -> frozenset[str]:
+        """The active roles."""
+        if self.session.roles is None:
+            return self.catalog.rights.default_roles(self.session.user)
+        # A role that was revoked meanwhile counts no more.
+        return self.session.roles & self.catalog.rights.granted_roles(self.session.user)
+
     def is_admin(self) -> bool:
-        return self.session.user == ROOT
+        return ROOT in self.catalog.rights.closure(self.roles)
 
     def require_admin(self, action: str) -> None:
         if not self.is_admin():
             raise admin_denied(self.session.user, action)
 
-    def may(self, privilege: str, db: str, table: str) -> bool:
-        """Whether the user has a privilege on a table, through any of its grants."""
-        if self.is_admin():
-            return True
-        grants = self.catalog.grants
-        user = self.session.user
-        return any(
-            (user, privilege, where_db, where_table) in grants
-            for where_db, where_table in ((db, table), (db, "*"), ("*", "*"))
-        )
+    def allows(self, privilege: str, kind: str, db: str, name: str) -> bool:
+        rights = self.catalog.rights
+        return rights.allows(self.session.user, self.roles, privilege, kind, db, name)
+
+    def require_system(self, privilege: str, action: str) -> None:
+        if not self.allows(privilege, SYSTEM, "*", "*"):
+            raise admin_denied(self.session.user, action)
+
+    def require_catalog(self, privilege: str, action: str) -> None:
+        if not self.allows(privilege, CATALOG, "*", "*"):
+            raise admin_denied(self.session.user, action)
+
+    def require_database(self, privilege: str, db: str) -> None:
+        if not self.allows(privilege, DATABASE, db, "*"):
+            raise database_denied(self.session.user, db)
+
+    def may(self, privilege: str, db: str, name: str) -> bool:
+        """Whether the user has a privilege on a table or view, through itself or a role."""
+        relation = self.catalog.relation(db, name)
+        kind = relation.kind if relation is not None else TABLE
+        return self.allows(privilege, kind, db, relation.name if relation is not None else name)
 
     def require(self, privilege: str, db: str, table: str) -> None:
         if not self.may(privilege, db, table):
@@ -215,21 +253,34 @@ class Context:
         for relation in relations:
             self.require("SELECT", relation.db, relation.name)
 
+    def sees(self, relation: Relation) -> bool:
+        """Whether the user has any privilege on a table or view."""
+        return any(
+            self.allows(privilege, relation.kind, relation.db, relation.name)
+            for privilege in PRIVILEGES[relation.kind]
+        )
+
+    def require_any(self, relation: Relation) -> None:
+        """A table's definition is shown to whoever may do something with it."""
+        if not self.sees(relation):
+            raise table_denied(self.session.user, "ANY", f"{relation.db}.{relation.name}")
+
     def visible_tables(self) -> frozenset[tuple[str, str]] | None:
-        """The tables that the user may read; None means all."""
+        """The tables that information_schema tells the user of; None means all."""
         if self.is_admin():
             return None
         relations = self.catalog.relations.values()
-        return frozenset(
-            (each.db, each.name) for each in relations if self.may("SELECT", each.db, each.name)
-        )
+        return frozenset((each.db, each.name) for each in relations if self.sees(each))
 
     def sees_database(self, db: str) -> bool:
         if self.is_admin() or db == "information_schema":
             return True
+        rights = self.catalog.rights
+        if "db_admin" in rights.closure(self.roles):
+            return True
         return any(
-            user == self.session.user and where in ("*", db)
-            for user, _, where, _ in self.catalog.grants
+            grant.db in ("*", db) and grant.kind not in (SYSTEM, CATALOG)
+            for grant in rights.effective(self.session.user, self.roles)
         )
 
     def use(self, name: str) -> None:

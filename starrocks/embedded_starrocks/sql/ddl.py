@@ -28,7 +28,7 @@ from embedded_starrocks.sql.tabledef import (
     sql_text,
 )
 from embedded_starrocks.sql.types import STRING_LENGTH, ColumnType, from_duckdb
-from embedded_starrocks.storage import metadata, tables
+from embedded_starrocks.storage import metadata, rights, tables
 from embedded_starrocks.storage.metadata import SCHEMA, Column, Relation, qualified, quoted
 from embedded_starrocks.storage.store import RESERVED_DATABASES, create_database
 
@@ -48,7 +48,7 @@ def create(context: Context, tree: exp.Create) -> Done:
 
 
 def _create_database(context: Context, tree: exp.Create) -> Done:
-    context.require_admin("create databases")
+    context.require_catalog("CREATE DATABASE", "create databases")
     name = check_name(tree.this.name or tree.this.db)
     if name.lower() in RESERVED_DATABASES:
         raise semantic_error(f"database name '{name}' is reserved")
@@ -73,7 +73,7 @@ def _target(context: Context, tree: exp.Create) -> tuple[str, str]:
 
 def _create_table(context: Context, tree: exp.Create) -> Done:
     db, name = _target(context, tree)
-    context.require("CREATE TABLE", db, "*")
+    context.require_database("CREATE TABLE", db)
     like = tree.find(exp.LikeProperty)
     plan: Plan | None = None
     selected: tuple[Column, ...] = ()
@@ -148,7 +148,7 @@ def describe(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[tuple[st
 
 def create_view(context: Context, tree: exp.Create) -> Done:
     db, name = _target(context, tree)
-    context.require("CREATE VIEW", db, "*")
+    context.require_database("CREATE VIEW", db)
     query = tree.expression.unnest() if isinstance(tree.expression, exp.Subquery) else None
     query = query or tree.expression
     definition = _definition(context, query)
@@ -209,7 +209,7 @@ def _definition(context: Context, query: exp.Expr) -> str:
 def _create_materialized_view(context: Context, tree: exp.Create) -> Done:
     """A physical table with its definition; filled now, and by REFRESH MATERIALIZED VIEW."""
     db, name = _target(context, tree)
-    context.require("CREATE MATERIALIZED VIEW", db, "*")
+    context.require_database("CREATE MATERIALIZED VIEW", db)
     definition = _definition(context, tree.expression)
     plan, columns = _select_columns(context, tree)
     clauses = clauses_of(tree)
@@ -253,8 +253,8 @@ def drop(context: Context, tree: exp.Drop) -> Done:
 
 
 def _drop_database(context: Context, name: str, if_exists: bool) -> Done:
-    context.require_admin("drop databases")
     found = context.catalog.database(name)
+    context.require_database("DROP", found or name)
     if found is None:
         if if_exists:
             return Done()
@@ -286,6 +286,7 @@ def _drop_relation(context: Context, table: exp.Table, wanted: str, if_exists: b
             raise semantic_error(f"'{db}.{relation.name}' is not a {wanted} but a {relation.kind}")
         drop_physical(connection, relation)
         metadata.delete_relation(connection, relation)
+        rights.forget_object(connection, relation.db, relation.name)
     return Done()
 
 

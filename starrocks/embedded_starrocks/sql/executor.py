@@ -11,7 +11,7 @@ from sqlglot import exp
 
 from embedded_starrocks.errors import unsupported
 from embedded_starrocks.mysql.resultset import Done, ResultSet
-from embedded_starrocks.sql import admin, alter, ddl, dialect, dml, show, tasks
+from embedded_starrocks.sql import accounts, admin, alter, ddl, dialect, dml, grants, show, tasks
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.query import run_query
@@ -29,8 +29,8 @@ _BY_WORD: dict[str, TextHandler] = {
     "USE": admin.use,
     "KILL": admin.kill,
     "ADMIN": admin.admin,
-    "GRANT": admin.grant,
-    "REVOKE": admin.revoke,
+    "GRANT": grants.grant,
+    "REVOKE": grants.revoke,
     "COMMIT": admin.end_transaction,
     "ROLLBACK": admin.end_transaction,
     "BEGIN": admin.begin,
@@ -40,9 +40,11 @@ _BY_WORD: dict[str, TextHandler] = {
     "ANALYZE": admin.accepted,
 }
 _BY_TWO_WORDS: dict[tuple[str, str], TextHandler] = {
-    ("CREATE", "USER"): admin.create_user,
-    ("DROP", "USER"): admin.drop_user,
-    ("ALTER", "USER"): admin.alter_user,
+    ("CREATE", "USER"): accounts.create_user,
+    ("DROP", "USER"): accounts.drop_user,
+    ("ALTER", "USER"): accounts.alter_user,
+    ("CREATE", "ROLE"): accounts.create_role,
+    ("DROP", "ROLE"): accounts.drop_role,
     ("DROP", "TASK"): tasks.drop_task,
 }
 _WRITERS: dict[type[exp.Expr], Callable[[Context, Any], Result]] = {

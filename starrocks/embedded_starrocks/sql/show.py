@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from embedded_starrocks.errors import no_database_selected, unknown_database, unsupported
 from embedded_starrocks.mysql.resultset import ResultSet, Row, table_of
-from embedded_starrocks.sql import dialect
+from embedded_starrocks.sql import accounts, dialect
 from embedded_starrocks.sql.context import Context, default_variables
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.infoschema import view_names
@@ -99,11 +99,7 @@ def _database(context: Context, words: Words) -> str:
 
 
 def _visible(context: Context, db: str) -> list[Relation]:
-    return [
-        relation
-        for relation in context.catalog.in_database(db)
-        if context.is_admin() or context.may("SELECT", db, relation.name)
-    ]
+    return [relation for relation in context.catalog.in_database(db) if context.sees(relation)]
 
 
 def _databases(context: Context, words: Words) -> ResultSet:
@@ -184,7 +180,7 @@ def _columns(context: Context, words: Words, is_full: bool) -> ResultSet:
     if words.any_of("FROM", "IN"):
         table.set("db", words.table().this)
     relation = find_relation(context.scope(), table)
-    context.require_reads([relation])
+    context.require_any(relation)
     rows = _filter(words, _described(relation))
     if not is_full:
         return table_of(_DESC_NAMES, rows)
@@ -206,7 +202,7 @@ def describe(context: Context, found: list[Token], sql: str) -> ResultSet:
         raise unsupported("DESC ... ALL")
     words.finish()
     relation = find_relation(context.scope(), table)
-    context.require_reads([relation])
+    context.require_any(relation)
     return table_of(_DESC_NAMES, _described(relation))
 
 
@@ -241,7 +237,7 @@ def _create(context: Context, words: Words) -> ResultSet:
         raise words.error("expected TABLE, VIEW, MATERIALIZED VIEW or DATABASE")
     relation = find_relation(context.scope(), words.table())
     words.finish()
-    context.require_reads([relation])
+    context.require_any(relation)
     text = show_create_sql(relation)
     if relation.kind == "VIEW":
         names = ["View", "Create View", "character_set_client", "collation_connection"]
@@ -265,8 +261,9 @@ def _processlist(context: Context, words: Words) -> ResultSet:
     words.finish()
     now = datetime.datetime.now(datetime.UTC)
     rows: list[Row] = []
+    sees_all = context.allows("OPERATE", "SYSTEM", "*", "*")
     for session in context.sessions.all():
-        if not context.is_admin() and session.user != context.session.user:
+        if session.user != context.session.user and not sees_all:
             continue
         seconds = int((now - session.started).total_seconds()) if session.started else 0
         command = "Query" if session.statement else "Sleep"
@@ -306,28 +303,6 @@ def _partitions(context: Context, words: Words) -> ResultSet:
     return table_of(["PartitionId", "PartitionName", "State", "PartitionKey"], rows)
 
 
-def _grants(context: Context, words: Words) -> ResultSet:
-    user = context.session.user
-    if words.accept("FOR"):
-        user = words.name()
-        if user != context.session.user:
-            context.require_admin("see the grants of others")
-    rows: list[Row] = [
-        (f"'{name}'@'%'", "default_catalog", f"GRANT {privilege} ON {db}.{table} TO '{name}'@'%'")
-        for name, privilege, db, table in sorted(context.catalog.grants)
-        if name == user
-    ]
-    if user == "root":
-        rows = [("'root'@'%'", "default_catalog", "GRANT ALL ON *.* TO 'root'@'%'")]
-    return table_of(["UserIdentity", "Catalog", "Grants"], rows)
-
-
-def _users(context: Context, words: Words) -> ResultSet:
-    context.require_admin("list users")
-    words.finish()
-    return table_of(["User"], [(f"'{name}'@'%'",) for name in sorted(context.catalog.users)])
-
-
 def _fixed(names: list[str], rows: list[Row]) -> _RESULT:
     """A SHOW whose answer never changes."""
     return lambda _context, _words: table_of(names, rows)
@@ -355,8 +330,9 @@ _SHOW: dict[str, _RESULT] = {
     "PROCESSLIST": _processlist,
     "LOAD": _load,
     "PARTITIONS": _partitions,
-    "GRANTS": _grants,
-    "USERS": _users,
+    "GRANTS": accounts.show_grants,
+    "USERS": accounts.show_users,
+    "ROLES": accounts.show_roles,
     "CATALOGS": _catalogs,
     "FRONTENDS": _nodes,
     "BACKENDS": _nodes,

@@ -67,6 +67,13 @@ class Words:
         catalog, db, name = padded
         return exp.table_(name or "", db=db, catalog=catalog)
 
+    def save(self) -> int:
+        """Where the cursor is, for `restore`."""
+        return self._at
+
+    def restore(self, at: int) -> None:
+        self._at = at
+
     def rest(self) -> str:
         """The source text from here to the end."""
         if self.done:

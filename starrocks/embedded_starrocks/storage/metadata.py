@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import re
 from typing import Any
@@ -11,9 +12,10 @@ import duckdb
 from sqlglot import exp
 
 from embedded_starrocks.sql.types import ColumnType, from_sqlglot
+from embedded_starrocks.storage.rights import Rights, read_rights
 
 SCHEMA = "__starrocks"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 
 _TABLES = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -55,6 +57,27 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.task_runs (
     definition VARCHAR NOT NULL, state VARCHAR NOT NULL, error_message VARCHAR,
     created_at TIMESTAMP NOT NULL, finished_at TIMESTAMP
 );
+CREATE TABLE IF NOT EXISTS {SCHEMA}.roles (name VARCHAR NOT NULL, comment VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.memberships (
+    role_name VARCHAR NOT NULL, member_kind VARCHAR NOT NULL, member VARCHAR NOT NULL,
+    is_default BOOLEAN NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {SCHEMA}.tasks (
+    name VARCHAR NOT NULL, db VARCHAR NOT NULL, definition VARCHAR NOT NULL,
+    starts_at TIMESTAMP NOT NULL, every_seconds BIGINT NOT NULL, owner VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+"""
+# What the first layout had not; a file of it gets these columns when it is opened.
+_SINCE_2 = f"""
+ALTER TABLE {SCHEMA}.columns ADD COLUMN IF NOT EXISTS extra VARCHAR DEFAULT '{{}}';
+ALTER TABLE {SCHEMA}.relations ADD COLUMN IF NOT EXISTS refreshed_at TIMESTAMP;
+ALTER TABLE {SCHEMA}.users ADD COLUMN IF NOT EXISTS max_connections BIGINT DEFAULT 1024;
+ALTER TABLE {SCHEMA}.grants ADD COLUMN IF NOT EXISTS grantee_kind VARCHAR DEFAULT 'USER';
+ALTER TABLE {SCHEMA}.grants ADD COLUMN IF NOT EXISTS object_kind VARCHAR;
+ALTER TABLE {SCHEMA}.grants ADD COLUMN IF NOT EXISTS grantable BOOLEAN DEFAULT false;
+UPDATE {SCHEMA}.grants SET object_kind =
+    CASE WHEN privilege LIKE 'CREATE%' THEN 'DATABASE' ELSE 'TABLE' END WHERE object_kind IS NULL;
 """
 
 
@@ -67,13 +90,29 @@ class Column:
     nullable: bool = True
     default: str | None = None
     comment: str = ""
+    # How values of a key are merged (AGGREGATE KEY), as SUM or REPLACE_IF_NOT_NULL.
+    aggregate: str = ""
+    # The expression of a generated column, in StarRocks' SQL.
+    generated: str = ""
+    auto_increment: bool = False
+
+    @property
+    def extra(self) -> str:
+        """The rarer properties, as they are stored."""
+        values = {
+            "aggregate": self.aggregate,
+            "generated": self.generated,
+            "auto_increment": self.auto_increment,
+        }
+        return json.dumps({name: value for name, value in values.items() if value})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Relation:
     """A table, view or materialized view with everything StarRocks knows about it.
 
-    `kind` is TABLE, VIEW or MATERIALIZED VIEW; `key_model` is DUPLICATE, PRIMARY or "" (views).
+    `kind` is TABLE, VIEW or MATERIALIZED VIEW; `key_model` is DUPLICATE, PRIMARY, UNIQUE,
+    AGGREGATE or "" (views).
     The clauses are canonical StarRocks SQL, as SHOW CREATE TABLE prints them.
     """
 
@@ -92,6 +131,7 @@ class Relation:
     refresh: str = ""
     is_active: bool = True
     id: int = 0
+    refreshed_at: datetime.datetime | None = None
 
     def column(self, name: str) -> Column | None:
         wanted = name.lower()
@@ -111,8 +151,7 @@ class Catalog:
 
     databases: tuple[str, ...]
     relations: dict[tuple[str, str], Relation]
-    users: dict[str, str]
-    grants: frozenset[tuple[str, str, str, str]]
+    rights: Rights
 
     def database(self, name: str) -> str | None:
         """The name as it was created; names are compared without case (DuckDB's rule)."""
@@ -129,16 +168,18 @@ class Catalog:
 
 
 def create_metadata(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of an empty file, or check that the file is of this layout."""
+    """Make the tables of an empty file, or bring those of an older one up to this layout."""
     connection.execute(_TABLES)
     row = connection.execute(f"SELECT version FROM {SCHEMA}.layout").fetchone()
-    if row is None:
-        connection.execute(f"INSERT INTO {SCHEMA}.layout VALUES ({LAYOUT_VERSION})")
-    elif row[0] != LAYOUT_VERSION:
+    if row is not None and row[0] > LAYOUT_VERSION:
         raise ValueError(
-            f"metadata layout {row[0]}, this program reads {LAYOUT_VERSION}; "
-            "start with an empty --data directory and load again"
+            f"metadata layout {row[0]}, this program reads up to {LAYOUT_VERSION}; "
+            "use the release that wrote it"
         )
+    if row is None or row[0] < LAYOUT_VERSION:
+        connection.execute(_SINCE_2)
+        connection.execute(f"DELETE FROM {SCHEMA}.layout")
+        connection.execute(f"INSERT INTO {SCHEMA}.layout VALUES ({LAYOUT_VERSION})")
 
 
 def parse_type(text: str) -> ColumnType:
@@ -150,8 +191,8 @@ def read_catalog(connection: duckdb.DuckDBPyConnection) -> Catalog:
     """All metadata in one pass; a few thousand rows at most."""
     databases = connection.execute(f"SELECT name FROM {SCHEMA}.databases ORDER BY name").fetchall()
     columns: dict[int, list[Column]] = {}
-    for relation_id, name, kind, nullable, default, comment in connection.execute(
-        f"SELECT relation_id, name, type, nullable, default_value, comment "
+    for relation_id, name, kind, nullable, default, comment, extra in connection.execute(
+        f"SELECT relation_id, name, type, nullable, default_value, comment, extra "
         f"FROM {SCHEMA}.columns ORDER BY relation_id, position"
     ).fetchall():
         columns.setdefault(relation_id, []).append(
@@ -161,19 +202,17 @@ def read_catalog(connection: duckdb.DuckDBPyConnection) -> Catalog:
                 nullable=nullable,
                 default=default,
                 comment=comment,
+                **json.loads(extra),
             )
         )
     relations = {}
     for row in connection.execute(f"SELECT * FROM {SCHEMA}.relations").fetchall():
         relation = _relation(row, tuple(columns.get(row[0], ())))
         relations[relation.db.lower(), relation.name.lower()] = relation
-    users = connection.execute(f"SELECT name, password_hash FROM {SCHEMA}.users").fetchall()
-    grants = connection.execute(f"SELECT * FROM {SCHEMA}.grants").fetchall()
     return Catalog(
         databases=tuple(name for (name,) in databases),
         relations=relations,
-        users=dict(users),
-        grants=frozenset(grants),
+        rights=read_rights(connection),
     )
 
 
@@ -202,6 +241,7 @@ def _relation(row: tuple[Any, ...], columns: tuple[Column, ...]) -> Relation:
         definition=row[11],
         refresh=row[12],
         is_active=row[13],
+        refreshed_at=row[16],
         columns=columns,
     )
 
@@ -211,7 +251,8 @@ def insert_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -
     ((new_id,),) = connection.execute(f"SELECT nextval('{SCHEMA}.object_ids')").fetchall()
     connection.execute(
         f"INSERT INTO {SCHEMA}.relations VALUES "
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, now()::TIMESTAMP, now()::TIMESTAMP)",
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "now()::TIMESTAMP, now()::TIMESTAMP, now()::TIMESTAMP)",
         [
             new_id,
             relation.db,
@@ -241,7 +282,7 @@ def insert_columns(
     """Replace the columns of a relation."""
     connection.execute(f"DELETE FROM {SCHEMA}.columns WHERE relation_id = ?", [relation_id])
     connection.executemany(
-        f"INSERT INTO {SCHEMA}.columns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO {SCHEMA}.columns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             [
                 relation_id,
@@ -255,6 +296,7 @@ def insert_columns(
                 column.nullable,
                 column.default,
                 column.comment,
+                column.extra,
             ]
             for position, column in enumerate(columns, start=1)
         ],

@@ -19,8 +19,8 @@ from embedded_starrocks.storage.metadata import (
     quoted,
     read_catalog,
 )
+from embedded_starrocks.storage.rights import ROOT
 
-ROOT = "root"
 # DuckDB's own schemas, and ours, can't be names of databases.
 RESERVED_DATABASES = frozenset(
     {"main", "temp", "system", "pg_catalog", "information_schema", "embedded_starrocks", "sys"}
@@ -70,7 +70,8 @@ class Store:
     def _set_root(self, connection: duckdb.DuckDBPyConnection, password: str) -> None:
         connection.execute(f"DELETE FROM {SCHEMA}.users WHERE name = ?", [ROOT])
         connection.execute(
-            f"INSERT INTO {SCHEMA}.users VALUES (?, ?)", [ROOT, stored_hash(password)]
+            f"INSERT INTO {SCHEMA}.users (name, password_hash) VALUES (?, ?)",
+            [ROOT, stored_hash(password)],
         )
 
 
