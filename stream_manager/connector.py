@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from emdata.contracts.base import Record
+from stream_manager.push.door import PushDoor
 from stream_manager.session import PollSession
 
 
@@ -15,15 +16,19 @@ class StreamConfig:
     """How a stream runs: seconds between polls, and records a batch.
 
     batch_size None chooses by interval: 1,000 above an hour (batch), 500 from 30 s (real time),
-    100 below (continuous).
+    100 below (continuous). is_push: continuous whatever the interval, which then says how often
+    a silent sender is recorded as connected.
     """
 
     every_seconds: float
     batch_size: int | None = None
+    is_push: bool = False
 
     @property
     def mode(self) -> str:
         """Return batch, real_time or continuous, by polling interval."""
+        if self.is_push:
+            return "continuous"
         if self.every_seconds > 3600:
             return "batch"
         return "real_time" if self.every_seconds >= 30 else "continuous"
@@ -58,5 +63,32 @@ class Connector(Protocol):
 
         ``arguments`` is empty, or a backfill's ``since`` and ``until``. Errors of the source end
         in ``session.finish``; only bugs and cancellation are raised.
+        """
+        ...
+
+
+@runtime_checkable
+class PushConnector(Protocol):
+    """A stream whose source sends by itself; fails alone."""
+
+    @property
+    def name(self) -> str:
+        """The stream's name, unique in a platform."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The upstream's short name."""
+        ...
+
+    @property
+    def emits(self) -> Sequence[type[Record]]:
+        """The contracts it delivers."""
+        ...
+
+    async def run_push(self, door: PushDoor) -> None:
+        """Connect and hand over what arrives until cancelled; reconnect by itself.
+
+        A message is acknowledged to its sender only after ``door.take`` returned.
         """
         ...

@@ -19,8 +19,9 @@ from emdata.state.reads import load_cursor, load_high_seqs, load_seen, register_
 from emdata.state.requests import Request
 from emdata.telemetry import get_logger
 from stream_manager import metrics
-from stream_manager.connector import Connector, StreamConfig
+from stream_manager.connector import Connector, PushConnector, StreamConfig
 from stream_manager.intake import Intake
+from stream_manager.push.door import PushDoor
 from stream_manager.seen import SeenIndex
 from stream_manager.session import PollContext, PollSession
 
@@ -38,7 +39,7 @@ class Stream:
     asked: ids of requests already taken; their answer reaches PostgreSQL some time later.
     """
 
-    connector: Connector
+    connector: Connector | PushConnector
     config: StreamConfig
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     requests: list[Request] = field(default_factory=list)
@@ -60,7 +61,7 @@ class StreamManager:
         self._seen = SeenIndex()
         self._streams: dict[str, Stream] = {}
 
-    def start_streaming(self, connector: Connector, config: StreamConfig) -> None:
+    def start_streaming(self, connector: Connector | PushConnector, config: StreamConfig) -> None:
         """Run a connector until it is stopped. ValueError when its name runs already."""
         if connector.name in self._streams:
             raise ValueError(f"stream {connector.name} runs already")
@@ -82,7 +83,7 @@ class StreamManager:
     def request(self, request: Request) -> bool:
         """Ask for a poll; False when the stream does not run here."""
         stream = self._streams.get(request.stream)
-        if stream is None:
+        if stream is None or isinstance(stream.connector, PushConnector):
             return False
         if request.id not in stream.asked:
             stream.asked.append(request.id)
@@ -103,8 +104,12 @@ class StreamManager:
         batch_size: int,
         request_ids: tuple[int, ...] = (),
         compare: bool = True,
+        seen: SeenIndex | None = None,
     ) -> PollSession:
-        """Return a session for one poll, or for one ingest request."""
+        """Return a session for one poll, or for one ingest request.
+
+        seen replaces the manager's own index, for streams whose keys have no end.
+        """
         now = self._clock.now()
         return PollSession(
             PollContext(
@@ -114,7 +119,7 @@ class StreamManager:
                 writer=self.intake.config.writer,
                 cursor=cursor,
                 buffer=self.intake.writer,
-                seen=self._seen,
+                seen=self._seen if seen is None else seen,
                 admits=self.intake.admits,
                 clock=self._clock,
                 is_simulated=self._is_simulated,
@@ -161,7 +166,10 @@ class StreamManager:
         await self._load(stream)
         while True:
             try:
-                wait = await self._poll(stream)
+                if isinstance(stream.connector, PushConnector):
+                    wait = await self._push(stream, stream.connector)
+                else:
+                    wait = await self._poll(stream)
             except Exception:
                 # Whatever it was, it is this stream's alone, and the next poll may do better.
                 log.exception("stream_crashed", stream=stream.connector.name)
@@ -177,8 +185,9 @@ class StreamManager:
         await self.be_certain_of_numbers()
         while not await asyncio.to_thread(self.intake.applier.wait_until_empty, 1.0):
             pass
-        for record in stream.connector.emits:
-            await self.load_dataset(record.dataset.name)
+        if not isinstance(stream.connector, PushConnector):  # its door compares on its own
+            for record in stream.connector.emits:
+                await self.load_dataset(record.dataset.name)
         stream.cursor = await self._from_state(load_cursor, stream.connector.name)
         await self._from_state(register_streams, [self._registration(stream)])
 
@@ -191,6 +200,33 @@ class StreamManager:
                 log.warning("waiting_for_state", error=str(error)[:200])
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 10.0)
+
+    async def _push(self, stream: Stream, connector: PushConnector) -> float:
+        """Run a push connector; it ends by a bug or by cancellation only."""
+
+        def new_session(records: int) -> PollSession:
+            return self.new_session(
+                connector.name,
+                connector.source,
+                cursor={},
+                batch_size=records,
+                compare=False,
+                seen=SeenIndex(),
+            )
+
+        def note(commit: Commit) -> None:
+            stream.last = commit
+            stream.failures = stream.failures + 1 if commit.outcome == "failed" else 0
+
+        door = PushDoor(
+            connector.name,
+            self._engine,
+            new_session=new_session,
+            note=note,
+            heartbeat_seconds=stream.config.every_seconds,
+        )
+        await connector.run_push(door)
+        return stream.config.every_seconds
 
     async def _poll(self, stream: Stream) -> float:
         """Do one poll and return the seconds until the next."""
@@ -234,8 +270,11 @@ class StreamManager:
         return commit
 
     async def _drive(self, stream: Stream, session: PollSession, arguments: dict[str, Any]) -> None:
+        connector = stream.connector
+        if isinstance(connector, PushConnector):
+            raise TypeError(f"{connector.name} pushes; it is not polled")
         try:
-            await stream.connector.run_poll(session, arguments)
+            await connector.run_poll(session, arguments)
         except Exception as error:
             # A bug in one connector must not end the others; it is recorded as that poll's end.
             log.exception("poll_crashed", stream=stream.connector.name)

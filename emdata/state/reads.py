@@ -32,6 +32,15 @@ def load_seen(engine: Engine, dataset: str) -> dict[bytes, bytes]:
         return {bytes(row.key_hash): bytes(row.content_hash) for row in rows}
 
 
+def load_contents(engine: Engine, dataset: str, key_hashes: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return content hash by key hash for those keys of a dataset that were accepted before."""
+    query = sa.select(seen.c.key_hash, seen.c.content_hash).where(
+        seen.c.dataset == dataset, seen.c.key_hash.in_(list(key_hashes))
+    )
+    with transaction(engine) as connection:
+        return {bytes(row[0]): bytes(row[1]) for row in connection.execute(query)}
+
+
 def load_high_seqs(engine: Engine, writer: int) -> dict[str, int]:
     """Return the highest sequence number PostgreSQL knows per dataset of a writer."""
     with transaction(engine) as connection:

@@ -1,0 +1,185 @@
+"""The door for push connectors: a batch is durable, or it is not acknowledged to its sender.
+
+One batch is one session and ends in one COMMIT. What a sender repeats (a redelivery, a retained
+message at every reconnect) is told from news by key and content: first against the newest keys in
+memory, then, for messages that their protocol marks as repeated, against PostgreSQL. The whole
+past is not kept in memory, because a push stream has no end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from emdata.commits import Commit
+from emdata.contracts.base import Record
+from emdata.errors import EmdataError, StateUnavailable
+from emdata.state.reads import load_contents
+from emdata.telemetry import get_logger
+from stream_manager.session import PollSession
+
+log = get_logger(__name__)
+RETRY_FIRST, RETRY_LONGEST = 0.5, 10.0
+KEYS_IN_MEMORY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class PushItem:
+    """One message: its bytes, and the records in it or why it has none.
+
+    is_repeat_likely: its protocol says that it may have been sent before.
+    """
+
+    raw: bytes
+    records: Sequence[Record] = ()
+    error: Exception | None = None
+    is_repeat_likely: bool = False
+
+
+class RecentKeys:
+    """Content by (dataset, key) of what was accepted last; forgets the oldest."""
+
+    def __init__(self, size: int = KEYS_IN_MEMORY) -> None:
+        self._size = size
+        self._contents: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
+
+    def get(self, dataset: str, key_hash: bytes) -> bytes | None:
+        """Return the content hash, or None when it is not remembered."""
+        return self._contents.get((dataset, key_hash))
+
+    def put(self, dataset: str, key_hash: bytes, content_hash: bytes) -> None:
+        """Remember a key's content."""
+        self._contents[dataset, key_hash] = content_hash
+        self._contents.move_to_end((dataset, key_hash))
+        if len(self._contents) > self._size:
+            self._contents.popitem(last=False)
+
+
+class PushDoor:
+    """Given to a push connector; belongs to the manager's event loop.
+
+    new_session makes a session for so many records; note tells the manager how a batch ended.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        engine: Engine,
+        *,
+        new_session: Callable[[int], PollSession],
+        note: Callable[[Commit], None],
+        heartbeat_seconds: float = 60.0,
+    ) -> None:
+        self.stream, self._engine = stream, engine
+        self._new_session, self._note = new_session, note
+        self.heartbeat_seconds = heartbeat_seconds
+        self._recent = RecentKeys()
+
+    async def take(self, items: Sequence[PushItem]) -> int:
+        """Return, when every item is durable, how many records were new.
+
+        What the buffer refuses is offered again until it is taken: the caller acknowledges
+        nothing meanwhile, so that its sender keeps the messages and waits.
+        """
+        wait, accepted = RETRY_FIRST, 0
+        todo = await self._without_repeats(items)
+        while True:
+            commit = await self._attempt(todo)
+            accepted += sum(counts.accepted for counts in commit.datasets.values())
+            if commit.outcome == "ok" and not _is_deferred(commit):
+                break
+            log.warning("push_batch_deferred", stream=self.stream, retry_seconds=wait)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, RETRY_LONGEST)
+            # Rejected rows are dead letters by now; what has records was not all taken.
+            todo = [item for item in todo if item.records]
+        for item in items:
+            for record in item.records:
+                self._remember(record)
+        return accepted
+
+    async def beat(self) -> None:
+        """Say that the sender is connected and silent: quiet is not broken."""
+        await self._end(self._new_session(1), "ok")
+
+    async def failed(self, error: EmdataError) -> None:
+        """Say that the sender cannot be reached."""
+        await self._end(self._new_session(1), "failed", error)
+
+    async def _attempt(self, items: Sequence[PushItem]) -> Commit:
+        session = self._new_session(max(1, sum(len(item.records) for item in items)))
+        try:
+            session.document(sum(len(item.raw) for item in items))
+            for item in items:
+                if item.error is not None:
+                    session.row_rejected(item.raw, item.error)
+                elif item.records:
+                    await session.row_parsed(item.records)
+                else:
+                    session.row_ignored()
+        except EmdataError as error:
+            return await self._end(session, "failed", error)
+        except BaseException:
+            await session.interrupt()
+            raise
+        return await self._end(session, "ok")
+
+    async def _end(
+        self, session: PollSession, outcome: str, error: EmdataError | None = None
+    ) -> Commit:
+        try:
+            commit = await session.finish(outcome, error=error)
+        except BaseException:
+            await session.interrupt()
+            raise
+        self._note(commit)
+        return commit
+
+    async def _without_repeats(self, items: Sequence[PushItem]) -> list[PushItem]:
+        stored = await self._stored(items)
+        batch: dict[tuple[str, bytes], bytes] = {}
+        kept = []
+        for item in items:
+            fresh = []
+            for record in item.records:
+                place, content = _place(record), record.content_hash()
+                known = batch.get(place) or self._recent.get(*place) or stored.get(place)
+                batch[place] = content
+                if known != content:
+                    fresh.append(record)
+            kept.append(PushItem(item.raw, fresh, item.error))
+        return kept
+
+    async def _stored(self, items: Sequence[PushItem]) -> dict[tuple[str, bytes], bytes]:
+        """Return what PostgreSQL knows of the records that are likely repeats."""
+        asked: dict[str, set[bytes]] = {}
+        for item in items:
+            for record in item.records if item.is_repeat_likely else ():
+                dataset, key_hash = _place(record)
+                if self._recent.get(dataset, key_hash) is None:
+                    asked.setdefault(dataset, set()).add(key_hash)
+        found: dict[tuple[str, bytes], bytes] = {}
+        for dataset, hashes in asked.items():
+            try:
+                known = await asyncio.to_thread(load_contents, self._engine, dataset, hashes)
+            except StateUnavailable as error:
+                # A record twice is harmless, its key makes them one; a lost one is not.
+                log.warning("push_repeats_not_compared", stream=self.stream, error=str(error)[:200])
+                continue
+            found.update({(dataset, key): content for key, content in known.items()})
+        return found
+
+    def _remember(self, record: Record) -> None:
+        self._recent.put(*_place(record), record.content_hash())
+
+
+def _place(record: Record) -> tuple[str, bytes]:
+    return record.dataset.name, record.key_hash()
+
+
+def _is_deferred(commit: Commit) -> bool:
+    return any(counts.deferred for counts in commit.datasets.values())
