@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from emdata.commits import Commit, Dead, SeenUpdate
 from emdata.state.database import transaction
+from emdata.state.redrives import RedriveFrame, is_redrive
 from emdata.state.tables import (
     cursors,
     dead_letters,
@@ -35,6 +36,8 @@ def apply_commit(engine: Engine, commit: Commit) -> bool:
     Raises StateUnavailable when PostgreSQL is away.
     """
     with transaction(engine) as connection:
+        if is_redrive(commit):
+            return _apply_redrive(connection, RedriveFrame(connection, commit))
         if not _insert_poll(connection, commit):
             return False
         _insert_datasets(connection, commit)
@@ -43,6 +46,16 @@ def apply_commit(engine: Engine, commit: Commit) -> bool:
         _move_cursor(connection, commit)
         _finish_requests(connection, commit)
         return True
+
+
+def _apply_redrive(connection: Connection, frame: RedriveFrame) -> bool:
+    """Apply a re-drive: its letters stay the ones that are there, whatever became of them."""
+    if not _insert_poll(connection, frame.commit, frame.hour):
+        return False
+    _insert_datasets(connection, frame.commit)
+    _upsert_seen(connection, frame.commit)
+    frame.settle(instant(frame.commit.finished_at))
+    return True
 
 
 def apply_dead(engine: Engine, writer: int, dead: Dead) -> None:
@@ -55,7 +68,7 @@ def apply_dead(engine: Engine, writer: int, dead: Dead) -> None:
         connection.execute(statement.on_conflict_do_nothing())
 
 
-def _insert_poll(connection: Connection, commit: Commit) -> bool:
+def _insert_poll(connection: Connection, commit: Commit, hour: datetime | None = None) -> bool:
     finished = instant(commit.finished_at)
     values = {
         "poll_id": commit.poll_id,
@@ -64,7 +77,7 @@ def _insert_poll(connection: Connection, commit: Commit) -> bool:
         "source": commit.source,
         "started_at": instant(commit.started_at),
         "finished_at": finished,
-        "hour": finished.replace(minute=0, second=0, microsecond=0),
+        "hour": hour or finished.replace(minute=0, second=0, microsecond=0),
         "outcome": commit.outcome,
         "error_class": commit.error_class,
         "error": _storable(commit.error),
@@ -141,12 +154,18 @@ def _upsert_deads(connection: Connection, writer: int, deads: Sequence[Dead]) ->
     if not deads:
         return
     statement = insert(dead_letters)
+    # What was driven again and is rejected once more is a letter of the newer poll.
+    is_back = dead_letters.c.state == "redriven"
     statement = statement.on_conflict_do_update(
         index_elements=[dead_letters.c.id],
         set_={
             "occurrences": dead_letters.c.occurrences + statement.excluded.occurrences,
             "last_at": statement.excluded.last_at,
-            "poll_id": statement.excluded.poll_id,
+            "last_poll_id": statement.excluded.last_poll_id,
+            "reason": statement.excluded.reason,
+            "state": sa.case((is_back, "open"), else_=dead_letters.c.state),
+            "poll_id": sa.case((is_back, statement.excluded.poll_id), else_=dead_letters.c.poll_id),
+            "closed_at": sa.case((is_back, None), else_=dead_letters.c.closed_at),
         },
     )
     connection.execute(statement, [_dead_row(writer, dead) for dead in deads])
@@ -160,6 +179,9 @@ def _dead_row(writer: int, dead: Dead) -> dict[str, Any]:
         "dataset": dead.dataset,
         "seq": dead.seq,
         "poll_id": dead.poll_id,
+        "last_poll_id": dead.poll_id,
+        # What died after its acceptance was whole: it goes as it is once Kafka takes it.
+        "class": "permanent" if dead.seq is None else "transient",
         "cause": dead.cause,
         "reason": _storable(dead.reason),
         "payload": dead.payload,

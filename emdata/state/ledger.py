@@ -23,6 +23,8 @@ from emdata.state.database import transaction
 from emdata.state.tables import dead_letters, landed, poll_datasets, polls
 from emdata.warehouse import Warehouse
 
+DEAD = ("open", "dropped")  # a letter that is sent again is on the way, or has landed
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -79,7 +81,6 @@ def settle(
     Raises StateUnavailable or a WarehouseError; then the stored balance stays what it was.
     """
     name = record.dataset.name
-    above = 0 if since is None else min(since.settled_seq, high_seq)
     with transaction(engine) as connection:
         dead = _dead_seqs(connection, name, writer, high_seq)
         before = connection.execute(
@@ -87,6 +88,9 @@ def settle(
                 landed.c.writer == writer, landed.c.dataset == name
             )
         ).scalar()
+    if since is not None and len(dead) < since.dead:
+        since = None  # one was sent again: what had died below is on the way until it is counted
+    above = 0 if since is None else min(since.settled_seq, high_seq)
     ends = sorted({high_seq, *(m for m in (*marks, int(before or 0)) if above < m < high_seq)})
     counted = _count_landed(warehouse, record, writer, above, ends)
     dead_below = bisect_right(dead, above)
@@ -133,6 +137,7 @@ def missing_seqs(
                 dead_letters.c.writer == writer,
                 dead_letters.c.seq > above,
                 dead_letters.c.seq <= high_seq,
+                dead_letters.c.state.in_(DEAD),
             )
         ).scalars()
         gone = {int(row["seq"]) for row in rows} | {int(seq) for seq in seqs if seq is not None}
@@ -237,6 +242,7 @@ def _dead_seqs(connection: Connection, dataset: str, writer: int, high_seq: int)
             dead_letters.c.dataset == dataset,
             dead_letters.c.writer == writer,
             dead_letters.c.seq <= high_seq,
+            dead_letters.c.state.in_(DEAD),
         )
         .order_by(dead_letters.c.seq)
     )

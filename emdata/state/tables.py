@@ -51,6 +51,21 @@ writers = Table(
     Column("is_simulated", Boolean, nullable=False),
     _at("started_at", nullable=False),
     _at("heartbeat_at", nullable=False),
+    # client: a program that wrote to Kafka itself while it could not reach its manager.
+    Column("kind", Text, nullable=False, server_default=text("'manager'")),
+    Column("name", Text),
+    CheckConstraint("kind IN ('manager', 'client')", name="kind_known"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("writer", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    _at("expires", nullable=False),
+    Column("standby", Text),
+    _at("standby_seen_at"),
 )
 
 streams = Table(
@@ -160,9 +175,50 @@ dead_letters = Table(
     _at("first_at", nullable=False),
     _at("last_at", nullable=False),
     Column("state", Text, nullable=False, server_default=text("'open'")),
-    CheckConstraint("state IN ('open', 'redriven', 'closed')", name="state_known"),
+    # transient: the bytes are right and go as they are, once what refused them is mended.
+    Column("class", Text, nullable=False, server_default=text("'permanent'")),
+    # poll_id is the poll that counted it as rejected and gives it up; last_poll_id saw it last.
+    Column("last_poll_id", Text),
+    _count("attempts"),
+    _at("last_attempt_at"),
+    # Under which code, or which settings of a topic, the last attempt failed.
+    Column("gate", Text),
+    _at("closed_at"),
+    CheckConstraint("state IN ('open', 'redriving', 'redriven', 'dropped')", name="state_known"),
+    CheckConstraint("class IN ('transient', 'permanent')", name="class_known"),
     Index("ix_dead_letters_dataset_seq", "dataset", "writer", "seq"),
     Index("ix_dead_letters_stream_last_at", "stream", "last_at"),
+    Index(
+        "ix_dead_letters_waiting",
+        "writer",
+        "first_at",
+        postgresql_where=text("state IN ('open', 'redriving')"),
+    ),
+)
+
+dead_letter_attempts = Table(
+    "dead_letter_attempts",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("letter_id", Text, ForeignKey("dead_letters.id", ondelete="CASCADE"), nullable=False),
+    Column("action", Text, nullable=False),
+    _at("at", nullable=False),
+    Column("by", Text, nullable=False),
+    Column("gate", Text),
+    Column("poll_id", Text),
+    Column("outcome", Text),
+    Column("reason", Text),
+    CheckConstraint("action IN ('redrive', 'drop')", name="action_known"),
+    Index("ix_dead_letter_attempts_letter_id", "letter_id"),
+    Index("ix_dead_letter_attempts_poll_id", "poll_id"),
+)
+
+stream_code = Table(
+    "stream_code",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("since", DateTime(timezone=True), primary_key=True),
+    Column("code", Text, nullable=False),
 )
 
 requests = Table(
@@ -179,7 +235,8 @@ requests = Table(
     Column("poll_id", Text),
     Column("outcome", Text),
     Column("error", Text),
-    CheckConstraint("kind IN ('poll', 'backfill')", name="kind_known"),
+    Column("result", JSONB),
+    CheckConstraint("kind IN ('poll', 'backfill', 'redrive')", name="kind_known"),
     Index("ix_requests_open", "stream", postgresql_where=text("finished_at IS NULL")),
 )
 
