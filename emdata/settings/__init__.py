@@ -16,6 +16,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from emdata.errors import SettingError
+from emdata.settings.control import ControlSettings
 from emdata.settings.names import REPOSITORY
 from emdata.settings.platform import PlatformSettings
 from emdata.settings.servers import ServerSettings
@@ -25,7 +26,7 @@ __all__ = ["REPOSITORY", "Settings", "environment_names", "load_settings"]
 
 
 # Fields are shown in the order of these classes, the last one first.
-class Settings(StreamSettings, ServerSettings, PlatformSettings):
+class Settings(ControlSettings, StreamSettings, ServerSettings, PlatformSettings):
     """Every setting of the platform. Paths are absolute after validation."""
 
     model_config = SettingsConfigDict(
@@ -114,7 +115,7 @@ def _setting_error(
         if isinstance(alias, AliasChoices) and field in [str(c) for c in alias.choices]:
             names = environment_names(candidate)
             name = next((n for n in names if n in environ), names[0])
-    secret = "password" in name.lower()
+    secret = "password" in name.lower() or name.lower().endswith("_key")
     value = "(hidden)" if secret else environ.get(name, first.get("input"))
     allowed = _allowed(first["type"], str(first["msg"]), first.get("ctx", {}))
     searched = ["environment"] + ([str(env_file)] if env_file else [])

@@ -8,6 +8,7 @@ import pytest
 
 from emdata.errors import SettingError
 from emdata.settings import Settings, environment_names, load_settings
+from runtime.environment import settings_environment
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,11 @@ from emdata.settings import Settings, environment_names, load_settings
         ("HISTORY_SINCE", "yesterday", "YYYY-MM-DD"),
         ("DATA_ENCRYPTION", "true", "no controls behind this switch"),
         ("EMDATA_WRITER", "0", "a number of at least 1"),
+        ("EMDATA_THROTTLE_LAG_S", "60,120", "three rising numbers"),
+        ("EMDATA_THROTTLE_LAG_S", "60,nan,300", "three rising numbers"),
+        ("EMDATA_THROTTLE_WAIT_S", "240,120,60", "three rising numbers"),
+        ("EMDATA_TENANT_QUOTAS", "lab", "tenant=records"),
+        ("EMDATA_TENANT_QUOTAS", "lab=many", "tenant=records"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_places_and_what_is_allowed(
@@ -100,3 +106,16 @@ def test_a_refusal_says_in_plain_words_what_is_allowed(name: str, value: str, al
     assert f"setting {name}: value '{value}' is not allowed; allowed: {allowed}" in str(
         refused.value
     )
+
+
+def test_the_settings_of_streams_survive_the_way_through_an_environment() -> None:
+    given = {
+        "EMDATA_STREAMS": "nws_alerts, coagmet_hourly",
+        "EMDATA_THROTTLE_LAG_S": "1,2,3.5",
+        "EMDATA_TENANT_QUOTAS": "lab=5000, county=7",
+    }
+    found = load_settings(given, env_file=None)
+    assert found.streams == ("nws_alerts", "coagmet_hourly")
+    assert found.throttle_lag_s == (1.0, 2.0, 3.5)
+    assert found.quota_by_tenant == {"lab": 5000, "county": 7}
+    assert load_settings(settings_environment(found), env_file=None) == found
