@@ -13,7 +13,8 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \
-	db-connect shell-kafka emergency-stop clean bench-footprint bench-latency
+	db-connect shell-kafka emergency-stop clean bench-footprint bench-latency \
+	bench-stream bench-stream-long
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,3 +93,9 @@ bench-footprint: ## Measure the start and the memory of all processes
 
 bench-latency: ## Measure a record's way from the source's answer to a SELECT
 	@$(DEV) emdata bench latency $(ARGS)
+
+bench-stream: ## Measure the stream manager against a plain producer (ARGS="--only rate")
+	@$(DEV) emdata bench stream $(ARGS)
+
+bench-stream-long: ## The same with all rounds; goes on where it stopped
+	@$(DEV) emdata bench stream --long $(ARGS)

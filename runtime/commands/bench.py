@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Annotated
 
 import typer
 
@@ -22,9 +23,27 @@ def latency() -> None:
     _run("latency")
 
 
-def _run(name: str) -> None:
-    """Run ``tests/bench/<name>.py``; benchmarks start a platform as the tests do."""
+@app.command()
+def stream(
+    only: Annotated[
+        list[str] | None, typer.Option(help="a benchmark's name, such as rate; again for more")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="length of a sustained run")] = 60.0,
+    pairs: Annotated[int, typer.Option(min=1, help="pairs of control and manager")] = 3,
+    batch: Annotated[int, typer.Option(min=1, help="records an append")] = 1000,
+    long: Annotated[bool, typer.Option("--long", help="all rounds; goes on where it stopped")] = (
+        False
+    ),
+) -> None:
+    """The stream manager against a plain producer: rates, latencies, shares, faults."""
+    given = [f"--seconds={seconds}", f"--pairs={pairs}", f"--batch={batch}"]
+    names = [f"--only={name}" for name in only or ()]
+    _run("stream", *given, *names, *(["--long"] if long else []))
+
+
+def _run(name: str, *arguments: str) -> None:
+    """Run ``tests.bench.<name>``; benchmarks start a platform as the tests do."""
     from emdata.settings import REPOSITORY
 
-    command = [sys.executable, "-m", f"tests.bench.{name}"]
+    command = [sys.executable, "-m", f"tests.bench.{name}", *arguments]
     raise typer.Exit(subprocess.run(command, cwd=REPOSITORY, check=False).returncode)

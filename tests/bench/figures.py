@@ -7,25 +7,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value; both bars are upper limits in ``unit``."""
+    """A measured value; both bars are upper limits in ``unit``, or lower ones (``is_floor``)."""
 
     name: str
     value: float
     unit: str
     bar: float
     aim: float
+    is_floor: bool = False
 
     @property
     def passes(self) -> bool:
         """Whether the bar is met."""
-        return self.value <= self.bar
+        return self.value >= self.bar if self.is_floor else self.value <= self.bar
 
     def line(self) -> str:
         """``PASS|SHORT name value unit (pass ..., aim ...)``."""
         word = "PASS" if self.passes else "SHORT"
-        return (
-            f"{word} {self.name} {self.value:.1f} {self.unit} (pass {self.bar:g}, aim {self.aim:g})"
-        )
+        value = f"{self.value:.2f}" if abs(self.value) < 10 else f"{self.value:,.1f}"
+        return f"{word} {self.name} {value} {self.unit} (pass {self.bar:g}, aim {self.aim:g})"
 
 
 def report(figures: list[Figure]) -> int:

@@ -14,6 +14,7 @@ TARGETS = [
     "logs-dagster", "logs-flink", "logs-starrocks", "dev-setup", "check", "test", "test-fast",
     "test-long", "test-system-deps", "check-live", "format", "db-connect", "shell-kafka",
     "emergency-stop", "clean", "bench-footprint", "bench-latency",
+    "bench-stream", "bench-stream-long",
 ]
 # fmt: on
 

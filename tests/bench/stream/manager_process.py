@@ -1,0 +1,126 @@
+"""A stream manager in a process of its own, told over stdin what to do; answers on stdout.
+
+One JSON object a line each way. Commands: feed, wait, stop_feed, drain, usage, exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from emdata.clock import SystemClock
+from emdata.contracts import Priority
+from emdata.state import connect
+from emdata.telemetry import configure_logging
+from stream_manager.connector import StreamConfig
+from stream_manager.intake import Intake, IntakeConfig
+from stream_manager.manager import StreamManager
+from stream_manager.producers import KafkaProducer, broker_answers
+from tests.bench.stream.feeds import KINDS, Feed
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Worker:
+    """The manager and its feeds."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        servers = config["servers"]
+        engine = connect(config["dsn"])
+        self.intake = Intake(
+            IntakeConfig(
+                Path(config["buffer"]),
+                config["writer"],
+                config.get("segment_mb", 16) << 20,
+                config.get("buffer_mb", 4096) << 20,
+            ),
+            engine,
+            SystemClock(),
+            make_producer=partial(KafkaProducer, servers),
+            is_up=partial(broker_answers, servers),
+        )
+        self.intake.start(self.intake.open())
+        self.manager = StreamManager(self.intake, engine, SystemClock(), is_simulated=True)
+        self.feeds: dict[str, Feed] = {}
+
+    def usage(self) -> dict[str, Any]:
+        """What the process used, and what is on the way."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+        return {
+            "at": time.monotonic(),
+            "cpu": used.ru_utime + used.ru_stime,
+            "rss_mb": resident / 2**20,
+            "peak_mb": used.ru_maxrss / 1024,
+            "waiting": self.waiting(),
+            "unapplied": self.intake.applier.depth(),
+            "buffer_mb": self.intake.log.size_bytes() / 2**20,
+            "accepted": self.intake.log.seqs_durable(),
+            "feeds": {
+                name: {"given": feed.given, "began_at": feed.began_at}
+                for name, feed in self.feeds.items()
+            },
+        }
+
+    def waiting(self) -> int:
+        """Records that Kafka has not confirmed."""
+        delivery = self.intake.delivery
+        return sum(self.intake.queues.depths().values()) + delivery.in_flight + delivery.parked
+
+    async def feed(self, kind: str, *, batch: int, **given: Any) -> None:
+        """Start a stream."""
+        given["priority"] = Priority[given.get("priority", "LOW")]
+        feed = KINDS[kind](**given)
+        self.feeds[feed.name] = feed
+        self.manager.start_streaming(feed, StreamConfig(0.001, batch_size=batch))
+
+    async def wait(self, name: str) -> None:
+        """Wait until a feed has given all."""
+        await self.feeds[name].done.wait()
+
+    async def stop_feed(self, name: str) -> None:
+        """Stop a stream."""
+        await self.manager.stop_streaming(name)
+
+    async def drain(self) -> None:
+        """Wait until Kafka has all."""
+        while self.waiting():
+            await asyncio.sleep(0.005)
+
+    async def exit(self) -> None:
+        """Stop as at SIGTERM."""
+        await self.manager.stop()
+        await asyncio.to_thread(self.intake.stop)
+
+    async def obey(self, command: dict[str, Any]) -> bool:
+        """Do one command and answer; False at the end."""
+        name = command.pop("do")
+        if name != "usage":
+            await getattr(self, name)(**command)
+        answer = {"usage": self.usage()}
+        print(json.dumps(answer), flush=True)
+        return bool(name != "exit")
+
+
+async def main(config: dict[str, Any]) -> None:
+    """Run until ``exit`` or the end of stdin."""
+    worker = Worker(config)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    print(json.dumps({"usage": worker.usage()}), flush=True)
+    while line := await reader.readline():
+        if not await worker.obey(json.loads(line)):
+            return
+
+
+if __name__ == "__main__":
+    configure_logging("bench", "WARNING")
+    asyncio.run(main(json.loads(sys.argv[1])))
