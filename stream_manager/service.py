@@ -23,14 +23,17 @@ from emdata.state.database import connect
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
 from stream_manager.connector import Connector, StreamConfig
+from stream_manager.fence import Fenced
 from stream_manager.ingest import IngestApp
 from stream_manager.intake import Intake, IntakeConfig
+from stream_manager.lease import LeaseKeeper, holder_name
 from stream_manager.ledger import LedgerKeeper
 from stream_manager.manager import StreamManager
 from stream_manager.producers import KafkaProducer, broker_answers
 from stream_manager.requests import RequestListener
 from stream_manager.resend import resend_from_topic
 from stream_manager.retention import keep_retention
+from stream_manager.roles import hold_buffer
 
 log = get_logger(__name__)
 Streams = list[tuple[Connector, StreamConfig]]
@@ -57,9 +60,14 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     """
     settings, clock = config.settings, SystemClock()
     engine = connect(config.dsn)
+    ending, holder = Ending(), holder_name()
+    claim = await hold_buffer(config.buffer_directory, engine, settings, clock, holder, ending.stop)
+    if claim is None:
+        engine.dispose()
+        return
     intake = Intake(
         IntakeConfig(
-            directory=config.buffer_directory,
+            directory=claim.directory,
             writer=settings.writer,
             segment_bytes=settings.buffer_segment_mb << 20,
             max_bytes=settings.buffer_max_mb << 20,
@@ -69,7 +77,16 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         make_producer=partial(KafkaProducer, settings.kafka_servers),
         is_up=partial(broker_answers, settings.kafka_servers),
     )
-    ending = Ending()
+    lease = LeaseKeeper(
+        claim,
+        engine,
+        settings.writer,
+        holder=holder,
+        seconds=settings.lease_seconds,
+        epoch=lambda: intake.log.epoch,
+        on_fenced=ending.fence,
+    )
+    lease.start()
     intake.start(intake.open())
     manager = StreamManager(intake, engine, clock, is_simulated=config.is_simulated)
     keeper = LedgerKeeper(
@@ -83,7 +100,10 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     )
     keeper.start()
     app = IngestApp(
-        manager, config.records, config.ingest_token, lambda: _status(manager, keeper, config)
+        manager,
+        config.records,
+        config.ingest_token,
+        lambda: _status(manager, keeper, config, lease),
     ).app()
     for connector, stream in streams():
         manager.start_streaming(connector, stream)
@@ -99,20 +119,29 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         await asyncio.wait({listener, retention}, timeout=1.0)
         await asyncio.gather(manager.stop(), asyncio.to_thread(keeper.stop))
         await asyncio.to_thread(intake.stop)
+        await asyncio.to_thread(lease.stop)
+        claim.close()
         engine.dispose()
         log.info("manager_stopped")
+    if ending.fenced:
+        raise ServiceError(f"another stream manager took over: {ending.fenced}")
     if ending.crashed:
         raise ServiceError(f"thread {ending.crashed} of the stream manager died; see its log")
 
 
 class Ending:
-    """Why the process ends: a signal, or a thread without which it would only look alive."""
+    """Why the process ends: a signal, a fence, or a thread without which it only looks alive."""
 
     def __init__(self) -> None:
         self.stop = asyncio.Event()
-        self.crashed = ""
+        self.crashed = self.fenced = ""
         self._loop = asyncio.get_running_loop()
         threading.excepthook = self._thread_died
+
+    def fence(self, error: Fenced) -> None:
+        """End because another manager has the buffer; from any thread."""
+        self.fenced = str(error)
+        self._loop.call_soon_threadsafe(self.stop.set)
 
     def _thread_died(self, args: threading.ExceptHookArgs) -> None:
         self.crashed = args.thread.name if args.thread is not None else "unknown"
@@ -140,11 +169,14 @@ async def _serve_http(app: Any, port: int, ending: Ending) -> None:
     await running
 
 
-def _status(manager: StreamManager, keeper: LedgerKeeper, config: ServiceConfig) -> dict[str, Any]:
+def _status(
+    manager: StreamManager, keeper: LedgerKeeper, config: ServiceConfig, lease: LeaseKeeper
+) -> dict[str, Any]:
     intake = manager.intake
     return {
         "writer": intake.config.writer,
         "epoch": intake.log.epoch,
+        "high_availability": lease.row(),
         "is_simulated": config.is_simulated,
         "is_ready": intake.is_ready() and manager.is_loaded(),
         "freshness": keeper.freshness.rows(),

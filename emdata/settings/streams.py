@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
 from emdata.settings.names import names
+from emdata.settings.push import PushSettings
 
 
-class StreamSettings(BaseSettings):
+class StreamSettings(PushSettings):
     """What a stream manager does, and how much of it."""
 
     writer: int = Field(
@@ -17,6 +17,20 @@ class StreamSettings(BaseSettings):
         le=32_767,
         validation_alias=names("writer"),
         description="number of this stream manager; one buffer each",
+    )
+    manager_standby: bool = Field(
+        False,
+        validation_alias=names("manager_standby"),
+        description="true: while another stream manager has the buffer, wait and take it over "
+        "when that one is gone",
+    )
+    lease_seconds: float = Field(
+        3.0,
+        ge=0.5,
+        le=300,
+        validation_alias=names("lease_seconds"),
+        description="how long a stream manager's lease on its buffer lasts; renewed three times "
+        "within; the same for active and standby",
     )
     buffer_max_mb: int = Field(
         1024,

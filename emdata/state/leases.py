@@ -43,9 +43,7 @@ def take_lease(
     ``is_forced`` is for who holds the buffer's lock, against which no lease stands.
     Raises StateUnavailable.
     """
-    statement = insert(leases).values(
-        writer=writer, holder=holder, epoch=1, expires=_in(seconds)
-    )
+    statement = insert(leases).values(writer=writer, holder=holder, epoch=1, expires=_in(seconds))
     is_free = (leases.c.expires <= sa.func.clock_timestamp()) | (leases.c.holder == holder)
     return _one(
         engine,

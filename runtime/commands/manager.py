@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(help="The stream manager.", no_args_is_help=True)
@@ -13,7 +15,12 @@ def _group() -> None:
 
 
 @app.command()
-def run() -> None:
+def run(
+    standby: Annotated[
+        bool,
+        typer.Option(help="Wait while another manager has the buffer; take it over when it goes."),
+    ] = False,
+) -> None:
     """Run the stream manager in the foreground until SIGTERM."""
     import asyncio
     import gc
@@ -34,6 +41,8 @@ def run() -> None:
 
     context = load_context()
     settings, paths = context.settings, context.paths
+    if standby:
+        settings = settings.model_copy(update={"manager_standby": True})
     configure_logging("manager", settings.log_level)
     clock = SystemClock()
     is_simulated = paths.mode == "simulator"
