@@ -1,0 +1,1 @@
+"""Push connectors: sources that send by themselves."""
