@@ -256,3 +256,15 @@ landed = Table(
     CheckConstraint("high_seq = landed + dead + on_the_way", name="balance"),
     CheckConstraint("settled_seq <= high_seq", name="settled_range"),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("writer", Integer, nullable=False),
+    _at("happened_at", nullable=False),
+    Column("event", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", JSONB, nullable=False, server_default=text("'{}'::jsonb")),
+    Index("ix_audit_happened_at", "happened_at"),
+)
