@@ -133,11 +133,17 @@ class Watermark:
         """Take in one parsed record, published or unchanged."""
         dataset = record.dataset
         value = getattr(record, dataset.version or dataset.event_time)
+        if not isinstance(value, date):  # a version may be a rank, which says nothing of time
+            value = getattr(record, dataset.event_time)
         if value is None:
             return
         text = utc_text(value) if isinstance(value, datetime) else str(value)
-        if text > self._newest.get(dataset.name, ""):
-            self._newest[dataset.name] = text
+        self.add_stamp(dataset.name, text)
+
+    def add_stamp(self, dataset: str, text: str) -> None:
+        """Take in a stamp of parsed records, as sortable text in UTC."""
+        if text > self._newest.get(dataset, ""):
+            self._newest[dataset] = text
 
     def newest(self, dataset: str) -> str | None:
         """Return the greatest version (or event time) seen, as sortable text in UTC, clamped."""
@@ -187,6 +193,11 @@ class EmergencyDataScraper(ABC):
         self.http, self.settings, self.clock = http, settings, clock
         for host in self.hosts:
             http.limit(host, self.rate)
+
+    @classmethod
+    def off_because(cls, settings: Settings) -> str | None:  # noqa: ARG003  for those with a key
+        """Say why this stream cannot run with these settings, such as for want of a key."""
+        return None
 
     @abstractmethod
     def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:

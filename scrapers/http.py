@@ -24,6 +24,7 @@ from emdata.clock import Clock, Monotonic
 from emdata.contracts.base import duration
 from emdata.errors import (
     ContractError,
+    EmdataError,
     SettingError,
     SourceRefused,
     SourceThrottled,
@@ -122,6 +123,7 @@ class HttpClient:
             trust_env=False,
             timeout=httpx2.Timeout(30.0, connect=10.0),
         )
+        self._secrets: set[str] = set()
         self._rates: dict[str, tuple[float, float]] = {}
         self._limiters: dict[str, AsyncLimiter] = {}
         self._resting: dict[str, Monotonic] = {}
@@ -171,6 +173,20 @@ class HttpClient:
             self._rates[host] = wanted
             self._limiters.pop(host, None)
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether every request goes to the simulator."""
+        return self._base is not None
+
+    def hide(self, secret: str) -> None:
+        """Keep a key, which some sources want in the path, out of URLs and errors given back."""
+        self._secrets.add(secret)
+
+    def rest(self, host: str, seconds: float) -> None:
+        """Leave ``host`` alone for some seconds, at most an hour, as it asked in its own words."""
+        until = Monotonic(self._clock.monotonic() + min(seconds, MAX_RETRY_AFTER))
+        self._resting[host] = max(until, self._resting.get(host, until))
+
     def rests_for(self, host: str) -> float:
         """Seconds that ``host`` still wants to be left alone, 0 when it may be asked."""
         return max(0.0, self._resting.get(host, Monotonic(0.0)) - self._clock.monotonic())
@@ -201,8 +217,19 @@ class HttpClient:
             on=_Unanswered, attempts=self._attempts, timeout=None, wait_initial=0.5, wait_max=5.0
         ):
             with attempt:
-                return await self._attempt(target, sent, max_bytes, total_timeout)
+                return await self._without_secrets(target, sent, max_bytes, total_timeout)
         raise AssertionError("retry_context ends by returning or raising")
+
+    async def _without_secrets(
+        self, target: httpx2.URL, headers: dict[str, str], max_bytes: int, total: float
+    ) -> Response:
+        try:
+            return await self._attempt(target, headers, max_bytes, total)
+        except EmdataError as error:
+            if not self._secrets:
+                raise
+            error.args = tuple(self._hidden(str(part)) for part in error.args)
+            raise error from None  # its cause would show the address as it was asked
 
     async def _attempt(
         self, target: httpx2.URL, headers: dict[str, str], max_bytes: int, total: float
@@ -259,7 +286,7 @@ class HttpClient:
         self, target: httpx2.URL, response: httpx2.Response, max_bytes: int
     ) -> Response:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        status, url = response.status_code, str(target)
+        status, url = response.status_code, self._hidden(str(target))
         if status == 304:
             return Response(url, status, headers, b"", not_modified=True)
         if 200 <= status < 300:
@@ -272,12 +299,17 @@ class HttpClient:
             return Response(url, status, headers, body)
         raise self._refusal(target, status, headers)
 
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "REDACTED")
+        return text
+
     def _refusal(self, target: httpx2.URL, status: int, headers: Mapping[str, str]) -> Exception:
         wait = retry_after_seconds(headers.get("retry-after"), self._clock.now())
         if status == 429 or (status == 503 and wait is not None):
             seconds = DEFAULT_PAUSE if wait is None else wait
             seconds = min(seconds * (1 + _JITTER * self._jitter()), MAX_RETRY_AFTER)
-            self._resting[target.host] = Monotonic(self._clock.monotonic() + seconds)
+            self.rest(target.host, seconds)
             return SourceThrottled(f"{target}: HTTP {status}", retry_after=seconds)
         if status >= 500:
             return _Unanswered(f"{target}: HTTP {status}")

@@ -40,12 +40,12 @@ class RowOutcome:
 
 
 def scrapers_for(word: str) -> dict[str, type[EmergencyDataScraper]]:
-    """Return the scrapers that a word names: a stream, a source, a dataset, or ``usdm``.
+    """Return the scrapers that a word names: a stream, a source, a dataset, or a nickname.
 
     Raises ContractError, which lists what is known, for an unknown word.
     """
     known = find_scrapers()
-    word = {"usdm": "usda"}.get(word, word)
+    word = {"usdm": "usda", "firms": "nasa_firms"}.get(word, word)
     found = {
         name: scraper
         for name, scraper in known.items()

@@ -105,6 +105,7 @@ class Dataset:
     approved_critical: bool = False
     landing_group: str = "bulk"
     description: str = ""
+    topic_name: str = ""
 
     @cached_property
     def entity(self) -> str:
@@ -113,7 +114,12 @@ class Dataset:
 
     @cached_property
     def topic(self) -> str:
-        """Kafka topic ``<domain>-<source>-<dataset>``, such as ``disaster-fema-declarations``."""
+        """Kafka topic ``<domain>-<source>-<dataset>``, such as ``disaster-fema-declarations``.
+
+        ``topic_name`` replaces it where a source's data have one well-known name.
+        """
+        if self.topic_name:
+            return self.topic_name
         short = self.entity.removeprefix(self.domain + "_").replace("_", "-")
         return f"{self.domain}-{self.source}-{short}"
 

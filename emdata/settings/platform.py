@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from emdata.settings.names import REPOSITORY, names
@@ -48,6 +48,16 @@ class PlatformSettings(BaseSettings):
         "2024-01-01",
         validation_alias=names("history_since", "HISTORY_SINCE"),
         description="first day (YYYY-MM-DD) of the first pull; older history comes by backfill",
+    )
+    firms_map_key: SecretStr | None = Field(
+        None,
+        validation_alias=names("firms_map_key", "FIRMS_MAP_KEY"),
+        description="NASA FIRMS MAP_KEY; empty: fire detections stay off",
+    )
+    firms_area: str = Field(
+        "-125,24,-66,50",
+        validation_alias=names("firms_area"),
+        description="area of fire detections: west,south,east,north in degrees, or world",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO",
@@ -104,6 +114,29 @@ class PlatformSettings(BaseSettings):
         except ValueError:
             raise ValueError("a day as YYYY-MM-DD") from None
         return value
+
+    @field_validator("firms_map_key", mode="after")
+    @classmethod
+    def _check_map_key(cls, value: SecretStr | None) -> SecretStr | None:
+        # It becomes a part of a path; anything else would ask for another address.
+        text = "" if value is None else value.get_secret_value().strip()
+        if text and not (text.isascii() and text.isalnum() and len(text) >= 8):
+            raise ValueError("the letters and digits that NASA sent, at least 8")
+        return SecretStr(text) if text else None
+
+    @field_validator("firms_area", mode="after")
+    @classmethod
+    def _check_area(cls, value: str) -> str:
+        area = value.replace(" ", "").lower()
+        if area == "world":
+            return area
+        try:
+            west, south, east, north = (float(part) for part in area.split(","))
+        except ValueError:
+            raise ValueError("west,south,east,north in degrees, or world") from None
+        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            raise ValueError("west below east within 180, south below north within 90, or world")
+        return area
 
     @field_validator(
         "audit_logging",

@@ -25,14 +25,17 @@ class LiveCheck:
     rejected: int = 0
     first_reason: str = ""
     error: str = ""
+    off: str = ""
 
     @property
     def is_good(self) -> bool:
-        """Whether rows came and all of them were understood."""
-        return not self.error and self.rejected == 0 and self.parsed > 0
+        """Whether rows came and all of them were understood, or nothing was to be asked."""
+        return bool(self.off) or (not self.error and self.rejected == 0 and self.parsed > 0)
 
     def line(self) -> str:
         """Return one line for the terminal."""
+        if self.off:
+            return f"off   {self.stream}: {self.off}"
         if self.error:
             return f"FAIL  {self.stream}: {self.error}"
         counts = f"{self.rows} rows: {self.parsed} parsed, {self.ignored} ignored, "
@@ -88,7 +91,9 @@ async def _check(scraper: EmergencyDataScraper) -> LiveCheck:
 
     from emdata.errors import EmdataError
 
-    result = LiveCheck(scraper.name)
+    result = LiveCheck(scraper.name, off=scraper.off_because(scraper.settings) or "")
+    if result.off:
+        return result
     try:
         async with asyncio.timeout(DEADLINE_S):
             await _read(scraper, result)

@@ -29,7 +29,7 @@ def run(
     from emdata.contracts import contracts
     from emdata.contracts.base import duration
     from emdata.objects import RawStore
-    from emdata.telemetry import configure_logging
+    from emdata.telemetry import configure_logging, get_logger
     from runtime.context import load_context
     from runtime.tasks import state_dsn
     from runtime.warehouse import warehouse_of
@@ -44,6 +44,7 @@ def run(
     if standby:
         settings = settings.model_copy(update={"manager_standby": True})
     configure_logging("manager", settings.log_level)
+    log = get_logger(__name__)
     clock = SystemClock()
     is_simulated = paths.mode == "simulator"
 
@@ -51,13 +52,16 @@ def run(
 
     def streams() -> Streams:
         http = HttpClient.from_settings(settings, paths.mode, clock)
-        return [
-            (
-                PollConnector(scraper(http, settings, clock), raw_store),
-                StreamConfig(duration(scraper.every).total_seconds() * settings.poll_factor),
-            )
-            for scraper in find_scrapers().values()
-        ]
+        started: Streams = []
+        for name, scraper in find_scrapers().items():
+            reason = None if is_simulated else scraper.off_because(settings)
+            if reason is not None:
+                log.warning("stream_off", stream=name, reason=reason)
+                continue
+            every = duration(scraper.every).total_seconds() * settings.poll_factor
+            connector = PollConnector(scraper(http, settings, clock), raw_store)
+            started.append((connector, StreamConfig(every)))
+        return started
 
     config = ServiceConfig(
         settings=settings,
