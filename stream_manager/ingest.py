@@ -1,8 +1,10 @@
 """The loopback HTTP door: ingest, health, metrics and status.
 
 ``POST /v1/records/<dataset>`` takes a JSON array of records in the contract's field names and is
-answered after fsync: 200, or 503 when some records were deferred. ``GET /health`` (alive),
-``/ready`` (can acknowledge and polls), ``/metrics`` (Prometheus), ``/status`` (JSON).
+answered after fsync: 200, or 503 when some records were deferred. Each sender has a key of its own
+(``emdata push add``), limited to its datasets; the token is for the platform's own processes.
+``GET /health`` (alive), ``/ready`` (can acknowledge and polls), ``/metrics`` (Prometheus),
+``/status`` (JSON).
 """
 
 from __future__ import annotations
@@ -21,17 +23,20 @@ from starlette.routing import Route
 
 from emdata.commits import Commit, DatasetCounts
 from emdata.contracts.base import Record
-from emdata.errors import BufferUnavailable, EmdataError
+from emdata.errors import BufferUnavailable, EmdataError, SettingError
+from emdata.push_keys import PushKey, PushKeys
+from emdata.telemetry import get_logger
 from stream_manager.manager import StreamManager
 from stream_manager.session import PollSession
 
+log = get_logger(__name__)
 MAX_BODY = 16 << 20
 PATIENCE = 5.0  # seconds a client waits for a commit, or for sequence numbers, before its 503
 Status = Callable[[], dict[str, Any]]
 
 
 class IngestApp:
-    """The routes; ``token`` guards what writes."""
+    """The routes; what writes asks for the platform's ``token`` or a sender's own key."""
 
     def __init__(
         self,
@@ -39,9 +44,10 @@ class IngestApp:
         records: Mapping[str, type[Record]],
         token: str,
         status: Status,
+        push_keys: PushKeys | None = None,
     ) -> None:
         self._manager, self._records = manager, records
-        self._token, self._status = token, status
+        self._token, self._status, self._push_keys = token, status, push_keys
         self._finishing: set[asyncio.Task[Commit]] = set()
 
     def app(self) -> Starlette:
@@ -73,9 +79,13 @@ class IngestApp:
 
     async def _ingest(self, request: Request) -> Response:
         given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+        sender = self._sender(given)
+        if sender is None and not self._is_ours(given):
             return problem(401, "unauthorized", "a valid bearer token is required")
         name = request.path_params["dataset"]
+        if sender is not None and not sender.may_write(name):
+            allowed = ", ".join(sender.datasets)
+            return problem(403, "forbidden", f"{sender.name} may push: {allowed}")
         record = self._records.get(name)
         if record is None:
             known = ", ".join(sorted(self._records))
@@ -93,9 +103,26 @@ class IngestApp:
             detail = "sequence numbers wait for PostgreSQL after damage to the buffer"
             return problem(503, "not ready", detail)
         session = self._manager.new_session(
-            f"ingest-{name}", record.dataset.source, cursor={}, batch_size=1000, compare=False
+            f"ingest-{name}" if sender is None else f"push-{sender.name}",
+            record.dataset.source,
+            cursor={},
+            batch_size=1000,
+            compare=False,
         )
         return await self._take_rows(session, record, rows)
+
+    def _is_ours(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode())
+
+    def _sender(self, given: str) -> PushKey | None:
+        scheme, _, token = given.partition(" ")
+        if self._push_keys is None or scheme != "Bearer" or not token:
+            return None
+        try:
+            return self._push_keys.of_token(token)
+        except (SettingError, OSError) as error:
+            log.warning("push_keys_unreadable", error=str(error))
+            return None
 
     async def _take_rows(
         self, session: PollSession, record: type[Record], rows: list[msgspec.Raw]

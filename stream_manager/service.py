@@ -18,11 +18,12 @@ from emdata.clock import SystemClock
 from emdata.contracts.base import Record
 from emdata.errors import ServiceError
 from emdata.objects import RawStore
+from emdata.push_keys import PushKeys
 from emdata.settings import Settings
 from emdata.state.database import connect
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
-from stream_manager.connector import Connector, StreamConfig
+from stream_manager.connector import Connector, PushConnector, StreamConfig
 from stream_manager.fence import Fenced
 from stream_manager.ingest import IngestApp
 from stream_manager.intake import Intake, IntakeConfig
@@ -36,7 +37,7 @@ from stream_manager.retention import keep_retention
 from stream_manager.roles import hold_buffer
 
 log = get_logger(__name__)
-Streams = list[tuple[Connector, StreamConfig]]
+Streams = list[tuple[Connector | PushConnector, StreamConfig]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class ServiceConfig:
     is_simulated: bool
     records: Mapping[str, type[Record]]
     raw_store: RawStore
+    push_keys: PushKeys
 
 
 async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
@@ -104,6 +106,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         config.records,
         config.ingest_token,
         lambda: _status(manager, keeper, config, lease),
+        config.push_keys,
     ).app()
     for connector, stream in streams():
         manager.start_streaming(connector, stream)

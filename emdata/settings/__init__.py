@@ -52,6 +52,11 @@ class Settings(ControlSettings, StreamSettings, ServerSettings, PlatformSettings
         """Dotenv file (mode 0600) with the passwords made at the first start."""
         return self.home / "credentials"
 
+    @property
+    def push_keys_file(self) -> Path:
+        """JSON file (mode 0600) of those who may push records."""
+        return self.home / "push-keys.json"
+
 
 def load_settings(
     environ: Mapping[str, str] | None = None, *, env_file: Path | str | None = ".env"

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+HEARTBEAT_SECONDS = 60.0  # how often a silent sender is recorded as connected
+
 app = typer.Typer(help="The stream manager.", no_args_is_help=True)
 
 
@@ -29,6 +31,7 @@ def run(
     from emdata.contracts import contracts
     from emdata.contracts.base import duration
     from emdata.objects import RawStore
+    from emdata.push_keys import PushKeys
     from emdata.telemetry import configure_logging, get_logger
     from runtime.context import load_context
     from runtime.tasks import state_dsn
@@ -36,6 +39,7 @@ def run(
     from scrapers.base import find_scrapers
     from scrapers.http import HttpClient
     from scrapers.loop import PollConnector
+    from scrapers.push.streams import push_connectors
     from stream_manager.connector import StreamConfig
     from stream_manager.service import ServiceConfig, Streams, serve
 
@@ -49,6 +53,7 @@ def run(
     is_simulated = paths.mode == "simulator"
 
     raw_store = RawStore.local(paths.objects)
+    push_keys = PushKeys(settings.push_keys_file, clock)
 
     def streams() -> Streams:
         http = HttpClient.from_settings(settings, paths.mode, clock)
@@ -61,6 +66,8 @@ def run(
             every = duration(scraper.every).total_seconds() * settings.poll_factor
             connector = PollConnector(scraper(http, settings, clock), raw_store)
             started.append((connector, StreamConfig(every)))
+        for pushing in push_connectors(settings, paths.mode, push_keys, clock):
+            started.append((pushing, StreamConfig(HEARTBEAT_SECONDS, is_push=True)))
         return started
 
     config = ServiceConfig(
@@ -72,6 +79,7 @@ def run(
         is_simulated=is_simulated,
         records=contracts(),
         raw_store=raw_store,
+        push_keys=push_keys,
     )
     gc.freeze()  # what is imported by now lives as long as the process
     asyncio.run(serve(config, streams))

@@ -32,15 +32,15 @@ CONNECTED = Gauge("stream_mqtt_connected", "1 while connected to the MQTT broker
 
 
 class MqttConnector:
-    """Sensor readings from one broker; connects again by itself, ever more seldom."""
+    """Sensor readings from one broker; connects again by itself, ever more seldom.
+
+    ``broker`` is asked before every connection, because a password may change.
+    """
 
     name = "iot_mqtt"
 
-    def __init__(
-        self, broker: Broker, clock: Clock, *, backoff: Callable[[int], float] | None = None
-    ) -> None:
+    def __init__(self, broker: Callable[[], Broker], clock: Clock) -> None:
         self._broker, self._clock = broker, clock
-        self._backoff = backoff or backoff_seconds
         self._inbox: deque[MQTTMessage] = deque()
         self._arrival = asyncio.Event()
 
@@ -58,14 +58,15 @@ class MqttConnector:
         """Stay connected and hand over what arrives until cancelled."""
         failures = 0
         while True:
-            link = MqttLink(self._broker, self._arrived)
+            broker = self._broker()
+            link = MqttLink(broker, self._arrived)
             try:
                 had_session = await link.connect()
-                log.info("mqtt_connected", broker=self._broker.name, had_session=had_session)
+                log.info("mqtt_connected", broker=broker.name, had_session=had_session)
                 failures = 0
                 CONNECTED.set(1)
                 await self._pump(link, door)
-                raise SourceUnavailable(f"{self._broker.name}: {link.lost.result()}")
+                raise SourceUnavailable(f"{broker.name}: {link.lost.result()}")
             except SourceUnavailable as error:
                 failures += 1
                 log.warning("mqtt_disconnected", error=str(error), failures=failures)
@@ -75,7 +76,7 @@ class MqttConnector:
                 link.close()
                 # The broker sends again what was not acknowledged.
                 self._inbox.clear()
-            await asyncio.sleep(self._backoff(failures))
+            await asyncio.sleep(backoff_seconds(failures))
 
     async def _pump(self, link: MqttLink, door: PushDoor) -> None:
         """Hand over batch after batch; returns when the connection is lost."""
