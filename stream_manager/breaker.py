@@ -23,7 +23,7 @@ An answer on a batch that was still in flight closes the breaker at once, whatev
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from enum import IntEnum
 
 from emdata.clock import Monotonic
@@ -47,19 +47,21 @@ class Breaker:
     """Closed, open, half-open.
 
     open_s: how long it stays open; while probes keep failing this doubles up to ``longest_s``.
-    jitter: a factor for each wait between attempts.
+    waits: before each attempt, and so as many as there are attempts; jitter: a factor for each.
     """
 
     def __init__(
         self,
         open_s: float = 60.0,
         longest_s: float = 0.0,
+        waits: Sequence[float] = WAITS,
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),  # noqa: S311  spreading
     ) -> None:
         self.state = State.CLOSED
         self.failures = 0
         self.opened = 0
         self._open_s, self._longest_s, self._jitter = open_s, max(longest_s, open_s), jitter
+        self._waits = waits
         self._next_s = open_s
         self._not_before = NEVER
 
@@ -89,8 +91,8 @@ class Breaker:
         if self.state is State.OPEN:
             return
         self.failures += 1
-        if self.state is State.CLOSED and self.failures < len(WAITS):
-            self._not_before = Monotonic(now + WAITS[self.failures] * self._jitter())
+        if self.state is State.CLOSED and self.failures < len(self._waits):
+            self._not_before = Monotonic(now + self._waits[self.failures] * self._jitter())
             return
         if self.state is State.HALF_OPEN:
             self._next_s = min(self._next_s * 2, self._longest_s)

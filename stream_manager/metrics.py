@@ -25,3 +25,25 @@ ON_THE_WAY = Gauge("stream_on_the_way_records", "Accepted and not yet landed", [
 LANDED = Gauge("stream_landed_records", "Accepted records that landed", ["dataset"])
 DEAD_AFTER_ACCEPTANCE = Gauge("stream_dead_records", "Accepted records that died", ["dataset"])
 FRESHNESS = Gauge("stream_freshness_state", "1 for the state a stream is in", ["stream", "state"])
+
+# Control of streams: set by stream_manager.control
+ACTIVE_STREAMS = Gauge("stream_active_streams", "Streams that run here", ["tenant"])
+THROTTLING = Gauge("stream_throttling_active", "Throttling: 0 none, 1 minor, 2 moderate, 3 severe")
+BREAKER_STATE = Gauge(
+    "stream_circuit_breaker_state",
+    "0 closed, 1 open, 2 half-open; kind: source (a stream's), destination, critical (a source's)",
+    ["kind", "name"],
+)
+CONSUMER_LAG = Gauge(
+    "stream_consumer_lag_seconds", "Age of the oldest record not landed yet", ["group"]
+)
+CRITICAL_DEMOTED = Counter(
+    "stream_critical_demoted_total",
+    "Records that asked for CRITICAL and became HIGH; reason: limit, not_approved",
+    ["source", "reason"],
+)
+CRITICAL_OVERFLOW = Gauge(
+    "stream_critical_overflow", "1 while more CRITICAL records wait than the setting allows"
+)
+TENANT_WAITING = Gauge("stream_tenant_waiting_records", "Records that wait, by tenant", ["tenant"])
+AUDIT_WAITING = Gauge("stream_audit_waiting", "Audit entries that PostgreSQL does not have yet")
