@@ -1,13 +1,16 @@
 """Raw documents in object storage: zstd, named by content, kept for days per source.
 
 The key is ``raw/<source>/<YYYY-MM-DD>/<sha256>.zst``: the same bytes on the same day are stored
-once, and a day is removed as a whole when its retention ends.
+once, and a day is removed as a whole when its retention ends. Beside it, ``<sha256>.json`` says
+what parsing it again needs and its bytes do not: its address, its kind.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,6 +23,7 @@ _DAY = re.compile(r"^raw/[^/]+/(\d{4}-\d{2}-\d{2})/")
 # Query parameters that may carry a key or token; their values never reach storage or logs.
 _SECRET = re.compile(r"(?i)([?&](?:api_?key|key|map_key|token|access_token|password)=)[^&\s\"']+")
 LEVEL = 6
+_SUFFIX = ".zst"
 
 
 def redact(text: str) -> str:
@@ -39,14 +43,21 @@ class RawStore:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(LocalStore(prefix=folder))
 
-    def put(self, source: str, day: date, body: bytes) -> str:
-        """Store a document; returns its key. Storing it again changes nothing.
+    def put(
+        self, source: str, day: date, body: bytes, about: Mapping[str, str] | None = None
+    ) -> str:
+        """Store a document and what is known about it; returns its key.
+
+        Storing it again changes nothing. Secrets in the values of ``about`` are redacted.
 
         Raises OSError when the store does not take it, such as on a full disk.
         """
-        key = f"raw/{source}/{day.isoformat()}/{hashlib.sha256(body).hexdigest()}.zst"
+        key = f"raw/{source}/{day.isoformat()}/{hashlib.sha256(body).hexdigest()}{_SUFFIX}"
         try:
             if not self._has(key):
+                if about:
+                    said = {name: redact(value) for name, value in about.items()}
+                    obstore.put(self._store, _about_key(key), json.dumps(said).encode())
                 obstore.put(self._store, key, zstandard.compress(body, LEVEL))
         except BaseError as error:
             raise OSError(f"{key}: {error}") from error
@@ -56,6 +67,13 @@ class RawStore:
         """Return a document's bytes; FileNotFoundError for an unknown key."""
         stored = bytes(obstore.get(self._store, key).bytes())
         return zstandard.decompress(stored)
+
+    def about(self, key: str) -> dict[str, str]:
+        """Return what was stored about a document; empty when nothing was."""
+        try:
+            return dict(json.loads(bytes(obstore.get(self._store, _about_key(key)).bytes())))
+        except FileNotFoundError:
+            return {}
 
     def remove_before(self, day: date, *, keep: timedelta) -> int:
         """Remove documents older than ``keep`` before ``day``; returns how many."""
@@ -68,7 +86,7 @@ class RawStore:
         ]
         for path in old:
             obstore.delete(self._store, path)
-        return len(old)
+        return sum(path.endswith(_SUFFIX) for path in old)
 
     def _has(self, key: str) -> bool:
         try:
@@ -76,3 +94,7 @@ class RawStore:
         except FileNotFoundError:
             return False
         return True
+
+
+def _about_key(key: str) -> str:
+    return key.removesuffix(_SUFFIX) + ".json"

@@ -178,7 +178,8 @@ class EmergencyDataScraper(ABC):
     every: polling interval ("30s", "20min"). relook: how far back a poll reads again, because the
     source revises ("0s": not at all). rate: outbound limit per host ("1/s", "30/min").
     hosts: every host that the scraper may ask. row_type: the struct that rows are decoded into,
-    where a row is one flat JSON object.
+    where a row is one flat JSON object. rows_are_whole: ``parse`` needs nothing of a document but
+    the row, so that a rejected row can be parsed again when its document is no longer kept.
     """
 
     name: ClassVar[str]
@@ -188,6 +189,7 @@ class EmergencyDataScraper(ABC):
     rate: ClassVar[str] = "1/s"
     hosts: ClassVar[tuple[str, ...]]
     row_type: ClassVar[type[msgspec.Struct] | None] = None
+    rows_are_whole: ClassVar[bool] = False
 
     def __init__(self, http: HttpClient, settings: Settings, clock: Clock) -> None:
         self.http, self.settings, self.clock = http, settings, clock

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from emdata.errors import BufferUnavailable, EmdataError
 from emdata.objects import RawStore
 from emdata.telemetry import get_logger
 from scrapers.base import Document, EmergencyDataScraper, Watermark
+from scrapers.reparse import RowsAgain, about_document, parser_code
 from stream_manager.session import PollSession
 
 log = get_logger(__name__)
@@ -39,6 +41,7 @@ class PollConnector:
 
     def __init__(self, scraper: EmergencyDataScraper, raw_store: RawStore | None) -> None:
         self._scraper, self._raw_store = scraper, raw_store
+        self._rows_again = RowsAgain(scraper, raw_store)
 
     @property
     def name(self) -> str:
@@ -54,6 +57,16 @@ class PollConnector:
     def emits(self) -> Sequence[type[Record]]:
         """The contracts it delivers."""
         return self._scraper.emits
+
+    def code(self) -> str:
+        """Return a fingerprint of the code that parses this stream's rows."""
+        return parser_code(type(self._scraper))
+
+    def reparse(
+        self, raw: bytes, raw_documents: Sequence[str], fetched_at: datetime
+    ) -> Sequence[Record]:
+        """Parse a rejected row again; raises DocumentError when its document is needed and gone."""
+        return self._rows_again.parse(raw, raw_documents, fetched_at)
 
     async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> None:
         """Fetch, cut, parse, hand over; then finish the poll with its outcome and cursor."""
@@ -117,7 +130,9 @@ class PollConnector:
             return None
         day = document.fetched_at.date()
         try:
-            return await asyncio.to_thread(self._raw_store.put, self.source, day, document.body)
+            return await asyncio.to_thread(
+                self._raw_store.put, self.source, day, document.body, about_document(document)
+            )
         except OSError as error:
             # The raw copy serves later study; the records themselves matter more.
             log.warning("raw_document_not_kept", stream=self.name, error=str(error))

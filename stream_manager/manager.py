@@ -91,6 +91,11 @@ class StreamManager:
             stream.wake.set()
         return True
 
+    @property
+    def seen(self) -> SeenIndex:
+        """What was last accepted per key; belongs to this event loop."""
+        return self._seen
+
     def is_loaded(self) -> bool:
         """Whether every stream knows its cursor and what was seen."""
         return all(stream.cursor is not None for stream in self._streams.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import psycopg
 from sqlalchemy import Engine
@@ -10,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from emdata.errors import StateUnavailable
 from emdata.state.reads import streams_of_others
-from emdata.state.requests import ASK_CHANNEL, open_requests, refuse
+from emdata.state.requests import ASK_CHANNEL, Request, open_requests, refuse
 from emdata.telemetry import get_logger
 from stream_manager.manager import StreamManager
 
@@ -20,10 +21,18 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 
 
 class RequestListener:
-    """Hands open requests to the manager; a lost connection is opened again."""
+    """Hands open requests to the manager; a lost connection is opened again.
 
-    def __init__(self, manager: StreamManager, engine: Engine) -> None:
-        self._manager, self._engine = manager, engine
+    ``on_redrive`` gets those about dead letters.
+    """
+
+    def __init__(
+        self,
+        manager: StreamManager,
+        engine: Engine,
+        on_redrive: Callable[[Request], None] | None = None,
+    ) -> None:
+        self._manager, self._engine, self._on_redrive = manager, engine, on_redrive
         self._wait = FIRST_WAIT
 
     async def run(self) -> None:
@@ -50,7 +59,12 @@ class RequestListener:
                     pass
 
     async def _hand_over(self) -> None:
-        asked = await asyncio.to_thread(open_requests, self._engine)
+        everything = await asyncio.to_thread(open_requests, self._engine)
+        asked = [request for request in everything if request.kind != "redrive"]
+        if self._on_redrive is not None:
+            for request in everything:
+                if request.kind == "redrive":
+                    self._on_redrive(request)
         strange = [request for request in asked if not self._manager.request(request)]
         if not strange:
             return

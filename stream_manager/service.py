@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from sqlalchemy import Engine
 
 from emdata.clock import SystemClock
 from emdata.contracts.base import Record
@@ -31,6 +32,9 @@ from stream_manager.lease import LeaseKeeper, holder_name
 from stream_manager.ledger import LedgerKeeper
 from stream_manager.manager import StreamManager
 from stream_manager.producers import KafkaProducer, broker_answers
+from stream_manager.redeliver import Redelivery
+from stream_manager.redrive import RedriveConfig, Redriver
+from stream_manager.reparse import reparsers_of
 from stream_manager.requests import RequestListener
 from stream_manager.resend import resend_from_topic
 from stream_manager.retention import keep_retention
@@ -108,18 +112,22 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         lambda: _status(manager, keeper, config, lease),
         config.push_keys,
     ).app()
-    for connector, stream in streams():
+    running = streams()
+    for connector, stream in running:
         manager.start_streaming(connector, stream)
-    listener = asyncio.create_task(RequestListener(manager, engine).run())
+    redriver = _redriver(manager, engine, config, [connector for connector, _ in running])
+    listener = asyncio.create_task(RequestListener(manager, engine, redriver.ask).run())
+    redriving = asyncio.create_task(redriver.run())
     keep = timedelta(days=settings.raw_retention_days)
     retention = asyncio.create_task(keep_retention(config.raw_store, clock, keep))
     try:
         await _serve_http(app, settings.manager_port, ending)
     finally:
         log.info("manager_stopping", crashed=ending.crashed)
-        listener.cancel()
-        retention.cancel()
-        await asyncio.wait({listener, retention}, timeout=1.0)
+        tasks = {listener, retention, redriving}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=1.0)
         await asyncio.gather(manager.stop(), asyncio.to_thread(keeper.stop))
         await asyncio.to_thread(intake.stop)
         await asyncio.to_thread(lease.stop)
@@ -130,6 +138,26 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         raise ServiceError(f"another stream manager took over: {ending.fenced}")
     if ending.crashed:
         raise ServiceError(f"thread {ending.crashed} of the stream manager died; see its log")
+
+
+def _redriver(
+    manager: StreamManager, engine: Engine, config: ServiceConfig, connectors: Sequence[object]
+) -> Redriver:
+    settings = config.settings
+    return Redriver(
+        manager,
+        engine,
+        SystemClock(),
+        reparsers=reparsers_of(connectors, config.records),
+        records=config.records,
+        redelivery=Redelivery(settings.kafka_servers),
+        config=RedriveConfig(
+            writer=settings.writer,
+            is_simulated=config.is_simulated,
+            max_attempts=settings.dead_letter_attempts,
+            every_seconds=settings.dead_letter_round_minutes * 60.0,
+        ),
+    )
 
 
 class Ending:

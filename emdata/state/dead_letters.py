@@ -14,11 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects.postgresql import insert
 
 from emdata.state.database import transaction
-from emdata.state.tables import dead_letter_attempts, dead_letters, polls, seen, stream_code
-from emdata.state.tables import poll_datasets as counts
+from emdata.state.stream_code import code_at
+from emdata.state.tables import dead_letter_attempts, dead_letters, polls, stream_code
 
 STATES = ("open", "redriving", "redriven", "dropped")
 CLASSES = ("transient", "permanent")
@@ -137,7 +136,7 @@ def show_letter(engine: Engine, letter_id: str) -> list[dict[str, Any]]:
         found = [dict(row) for row in connection.execute(query).mappings()]
         for letter in found:
             letter["payload"] = bytes(letter["payload"])
-            letter["code"] = _code_at(connection, letter["stream"], letter["last_at"])
+            letter["code"] = code_at(connection, letter["stream"], letter["last_at"])
             letter["history"] = _history(connection, letter["id"])
     return found
 
@@ -260,11 +259,11 @@ def close_gate(engine: Engine, ids: Sequence[str], gate: str) -> None:
         )
 
 
-def give_back(engine: Engine, writer: int) -> int:
-    """Open again what an earlier process claimed and never put into the log.
+def give_back(engine: Engine, writer: int, ids: Sequence[str] | None = None) -> int:
+    """Open again what was claimed and never put into the log: the named letters, or all.
 
-    To be called when everything of the log is applied. Records that had been accepted before stay
-    ``redriving``: they may be on their way.
+    All only when everything of the log is applied, as at a start. Records that had been accepted
+    before stay ``redriving``: they may be on their way.
     """
     columns = dead_letters.c
     with transaction(engine) as connection:
@@ -272,7 +271,10 @@ def give_back(engine: Engine, writer: int) -> int:
             connection.execute(
                 dead_letters.update()
                 .where(
-                    columns.writer == writer, columns.state == "redriving", columns.seq.is_(None)
+                    columns.writer == writer,
+                    columns.state == "redriving",
+                    columns.seq.is_(None),
+                    sa.true() if ids is None else columns.id.in_(ids),
                 )
                 .values(state="open", attempts=columns.attempts - 1)
                 .returning(columns.id)
@@ -284,18 +286,22 @@ def give_back(engine: Engine, writer: int) -> int:
                 dead_letter_attempts.c.letter_id.in_(left),
                 dead_letter_attempts.c.outcome.is_(None),
             )
-            .values(outcome="interrupted", reason="the stream manager ended before the re-drive")
+            .values(outcome="interrupted", reason="the re-drive never reached the log")
         )
     return len(left)
 
 
-def waiting(engine: Engine, writer: int, *, max_attempts: int, limit: int) -> list[dict[str, Any]]:
+def waiting(
+    engine: Engine, writer: int, *, max_attempts: int, limit: int, only_unconfirmed: bool = False
+) -> list[dict[str, Any]]:
     """Return a writer's letters that may be tried, oldest first.
 
-    Each has id, stream, dataset, cause, reason, is_accepted (died after its acceptance), topic
-    gate or code of its last failure as ``gate`` (None: unknown), and its state.
+    Each has id, stream, dataset, cause, reason, bytes, state, is_accepted (died after its
+    acceptance) and the gate of its last failure (None: unknown). ``only_unconfirmed``: those that
+    were sent again and not confirmed.
     """
     columns = dead_letters.c
+    unconfirmed = (columns.state == "redriving") & columns.seq.is_not(None)
     code = (
         sa.select(stream_code.c.code)
         .where(stream_code.c.stream == columns.stream, stream_code.c.since <= columns.last_at)
@@ -315,8 +321,7 @@ def waiting(engine: Engine, writer: int, *, max_attempts: int, limit: int) -> li
         .where(
             columns.writer == writer,
             columns.attempts < max_attempts,
-            (columns.state == "open")
-            | ((columns.state == "redriving") & columns.seq.is_not(None)),
+            unconfirmed if only_unconfirmed else (columns.state == "open") | unconfirmed,
         )
         .order_by(columns.first_at, columns.id)
         .limit(limit)
@@ -325,44 +330,15 @@ def waiting(engine: Engine, writer: int, *, max_attempts: int, limit: int) -> li
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def note_code(engine: Engine, stream: str, code: str, now: datetime) -> bool:
-    """Remember since when a stream runs under this code; whether it is new."""
+def outcome_of(engine: Engine, poll_id: str, letter_id: str) -> str | None:
+    """Return how a re-drive's COMMIT frame settled a letter; None before it is applied."""
+    columns = dead_letter_attempts.c
+    query = sa.select(columns.outcome).where(
+        columns.poll_id == poll_id, columns.letter_id == letter_id
+    )
     with transaction(engine) as connection:
-        if _code_at(connection, stream, None) == code:
-            return False
-        connection.execute(
-            insert(stream_code).values(stream=stream, since=now, code=code).on_conflict_do_nothing()
-        )
-        return True
-
-
-def newer_content(
-    engine: Engine, *, dataset: str, key_hash: bytes, content_hash: bytes, writer: int,
-    since: datetime,
-) -> bool:  # fmt: skip
-    """Whether other content of a key was accepted after ``since``.
-
-    Asked for datasets without a version, where the last to arrive is the current one.
-    """
-    with transaction(engine) as connection:
-        known = connection.execute(
-            sa.select(seen.c.content_hash, seen.c.seq, seen.c.writer).where(
-                seen.c.dataset == dataset, seen.c.key_hash == key_hash
-            )
-        ).first()
-        if known is None or bytes(known.content_hash) == content_hash:
-            return False
-        if known.writer != writer:
-            return True  # numbers of two writers cannot be compared: the newer writer wins
-        before = connection.execute(
-            sa.select(sa.func.max(counts.c.last_seq))
-            .join(polls, polls.c.poll_id == counts.c.poll_id)
-            .where(
-                counts.c.dataset == dataset, counts.c.writer == writer,
-                polls.c.finished_at <= since,
-            )
-        ).scalar()  # fmt: skip
-        return int(known.seq) > int(before or 0)
+        found = connection.execute(query).scalar()
+    return None if found is None else str(found)
 
 
 def _letters(connection: Connection, condition: sa.ColumnElement[bool]) -> list[Letter]:
@@ -394,11 +370,3 @@ def _note(connection: Connection, ids: Sequence[str], **values: Any) -> None:
         connection.execute(
             dead_letter_attempts.insert(), [{"letter_id": one, **values} for one in ids]
         )
-
-
-def _code_at(connection: Connection, stream: str, at: datetime | None) -> str | None:
-    query = sa.select(stream_code.c.code).where(stream_code.c.stream == stream)
-    if at is not None:
-        query = query.where(stream_code.c.since <= at)
-    found = connection.execute(query.order_by(stream_code.c.since.desc()).limit(1)).scalar()
-    return None if found is None else str(found)

@@ -21,7 +21,8 @@ ANSWER_CHANNEL = "emdata_answers"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: kind is ``poll`` or ``backfill`` (arguments ``since`` and ``until``)."""
+    """One request: kind is ``poll``, ``backfill`` (arguments ``since`` and ``until``) or
+    ``redrive`` (of the stream ``writer-<n>``; arguments ``ids`` of dead letters and ``by``)."""
 
     id: int
     stream: str
@@ -30,6 +31,7 @@ class Request:
     outcome: str | None = None
     poll_id: str | None = None
     error: str | None = None
+    result: dict[str, Any] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -78,6 +80,19 @@ def answers(engine: Engine, ids: Sequence[int]) -> list[Request]:
     return _select(engine, requests.c.id.in_(ids))
 
 
+def answer(
+    engine: Engine, request_id: int, outcome: str, *, result: dict[str, Any], error: str | None
+) -> None:
+    """Answer a request that no COMMIT frame will answer."""
+    with transaction(engine) as connection:
+        connection.execute(
+            requests.update()
+            .where(requests.c.id == request_id)
+            .values(finished_at=datetime.now(UTC), outcome=outcome, result=result, error=error)
+        )
+        connection.execute(sa.text(f"NOTIFY {ANSWER_CHANNEL}"))
+
+
 def refuse(engine: Engine, ids: Sequence[int], error: str) -> None:
     """Answer requests that cannot be served, such as for an unknown stream."""
     with transaction(engine) as connection:
@@ -121,6 +136,7 @@ def _select(engine: Engine, condition: sa.ColumnElement[bool]) -> list[Request]:
             columns.outcome,
             columns.poll_id,
             columns.error,
+            columns.result,
         )
         .where(condition)
         .order_by(columns.id)

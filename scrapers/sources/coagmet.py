@@ -76,6 +76,7 @@ class CoagmetStations(EmergencyDataScraper):
     emits = (Station,)
     every, relook, rate = "6h", "0s", "12/min"
     hosts = ("coagmet.colostate.edu",)
+    rows_are_whole = True
     row_type = _StationRow
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:

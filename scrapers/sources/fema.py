@@ -113,6 +113,7 @@ class FemaDisasterDeclarations(EmergencyDataScraper):
     emits = (DisasterDeclaration,)
     every, relook, rate = "20min", "1d", "1/s"
     hosts = ("www.fema.gov",)
+    rows_are_whole = True
     page_size: ClassVar[int] = 5000
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:

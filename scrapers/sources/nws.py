@@ -111,6 +111,7 @@ class NwsAlerts(EmergencyDataScraper):
     emits = (Alert, AlertZone)
     every, relook, rate = "30s", "2h", "2/s"
     hosts = ("api.weather.gov",)
+    rows_are_whole = True
 
     async def scrape_data(self, cursor: Cursor) -> AsyncIterator[Document]:
         """Yield the active alerts, then pages of the history when they are due."""

@@ -1,0 +1,25 @@
+"""Settings of what is kept for later: dead letters and their way back."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from emdata.settings.names import names
+
+
+class LetterSettings(BaseSettings):
+    """Dead letters."""
+
+    dead_letter_attempts: int = Field(
+        5,
+        ge=1,
+        validation_alias=names("dead_letter_attempts"),
+        description="how often a dead letter may be driven again",
+    )
+    dead_letter_round_minutes: int = Field(
+        60,
+        ge=0,
+        validation_alias=names("dead_letter_round_minutes"),
+        description="minutes between rounds that drive dead letters again; 0: only on request",
+    )
