@@ -158,7 +158,7 @@ def test_metadata_and_rights_survive_a_kill(tmp_path: Path) -> None:
         "INSERT INTO d.t VALUES (1)",
         "ALTER TABLE d.t ADD COLUMN note STRING COMMENT 'kept'",
         "CREATE USER reader IDENTIFIED BY 'r'",
-        "GRANT SELECT ON ALL TABLES IN DATABASE d TO USER reader",
+        "GRANT SELECT ON ALL VIEWS IN DATABASE d TO USER reader",
     ]
     for statement in statements:
         server.query(statement)

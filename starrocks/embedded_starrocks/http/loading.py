@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import time
 import uuid
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from embedded_starrocks.http.bodies import unpacked, unpacker
 from embedded_starrocks.http.options import load_options
 from embedded_starrocks.storage.labels import PREPARE, VISIBLE, Label, LabelExists
 from embedded_starrocks.storage.loads import Loads, TransactionError
 from embedded_starrocks.storage.metadata import Relation
-from embedded_starrocks.storage.staging import LoadError
+from embedded_starrocks.storage.readers import LoadError
 from embedded_starrocks.storage.store import Store
 
 
@@ -55,7 +55,7 @@ class LoadRoutes:
             Route(transaction + "load", self.transaction_load, methods=["PUT"]),
             Route(transaction + "{operation}", self.transaction, methods=["POST"]),
             Route("/api/{db}/get_load_state", self.load_state, methods=["GET"]),
-            Route("/api/_load_error_log/{txn_id}", self.error_log, methods=["GET"]),
+            Route("/api/_load_error_log/{key}", self.error_log, methods=["GET"]),
         ]
 
     # Rights and names
@@ -85,21 +85,19 @@ class LoadRoutes:
         encoding = (
             request.headers.get("compression") or request.headers.get("content-encoding") or ""
         ).lower()
-        if encoding not in ("", "identity", "gzip"):
-            raise LoadError(f"compression {encoding} is not supported; use gzip or none")
-        unpack = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+        unpack = unpacker(encoding)
         path = self._loads.new_body()
         size = 0
         try:
             with path.open("wb") as file:
                 async for chunk in request.stream():
-                    for piece in _unpacked(unpack, chunk):
+                    for piece in unpacked(unpack, chunk):
                         size += len(piece)
                         if size > self._max_bytes:
                             raise BodyTooLarge
                         file.write(piece)
             if unpack is not None and not unpack.eof:
-                raise LoadError("the gzip body is cut off")
+                raise LoadError(f"the {encoding} body is cut off")
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -134,7 +132,7 @@ class LoadRoutes:
         except (LoadError, ClientDisconnect) as error:
             self._abort(label, str(error))
             answer = self._answer(label, "Fail", str(error) or "the client went away", began, name)
-            if label is not None and self._loads.errors_of(str(label.txn_id)):
+            if label is not None and self._loads.errors_of(label.error_key):
                 answer["ErrorURL"] = self._error_url(request, label)
             return JSONResponse(answer)
         finally:
@@ -154,14 +152,15 @@ class LoadRoutes:
         )
 
     def _error_url(self, request: Request, label: Label) -> str:
-        return f"{request.base_url}api/_load_error_log/{label.txn_id}"
+        return f"{request.base_url}api/_load_error_log/{label.error_key}"
 
     def _answer(
         self, label: Label | None, status: str, message: str, began: float, name: str = ""
     ) -> dict[str, Any]:
         total = label.total if label else 0
         filtered = label.filtered if label else 0
-        loaded = total - filtered if status == "Success" else 0
+        unselected = label.unselected if label else 0
+        loaded = total - filtered - unselected if status == "Success" else 0
         milliseconds = int((time.monotonic() - began) * 1000)
         return {
             "TxnId": label.txn_id if label else -1,
@@ -171,7 +170,7 @@ class LoadRoutes:
             "NumberTotalRows": total,
             "NumberLoadedRows": loaded,
             "NumberFilteredRows": filtered,
-            "NumberUnselectedRows": 0,
+            "NumberUnselectedRows": unselected,
             "LoadBytes": label.size if label else 0,
             "LoadTimeMs": milliseconds,
             "BeginTxnTimeMs": 0,
@@ -265,11 +264,16 @@ class LoadRoutes:
                 raise TransactionError(f"Access denied: user {user}")
 
     async def load_state(self, request: Request) -> Response:
-        if self._user_of(request) is None:
+        user = self._user_of(request)
+        if user is None:
             return self._denied()
         name = request.query_params.get("label", "")
         given = request.path_params["db"]
         db = self._store.catalog.database(given) or given
+        try:
+            self._check_owner(user, db, name)
+        except TransactionError as error:
+            return JSONResponse({**_failed(name, str(error)), "status": "FAILED"})
         state = self._loads.state(db, name)
         return JSONResponse(
             {"state": state, "label": name, "status": "OK", "msg": "Success", "Status": "OK"}
@@ -277,24 +281,10 @@ class LoadRoutes:
 
     async def error_log(self, request: Request) -> Response:
         """The rejected rows of a load, as its ErrorURL promises."""
-        errors = self._loads.errors_of(request.path_params["txn_id"])
+        errors = self._loads.errors_of(request.path_params["key"])
         if errors is None:
             return PlainTextResponse("no such load, or too long ago\n", status_code=404)
         return PlainTextResponse("\n".join(errors) + "\n")
-
-
-def _unpacked(unpack: Any, chunk: bytes) -> list[bytes]:
-    """The chunk, decompressed in pieces of bounded size when it is compressed."""
-    if unpack is None:
-        return [chunk]
-    pieces = []
-    try:
-        while chunk:
-            pieces.append(unpack.decompress(chunk, 1 << 20))
-            chunk = unpack.unconsumed_tail
-    except zlib.error as error:
-        raise LoadError(f"the body is no gzip: {error}") from None
-    return pieces
 
 
 def _label_exists(taken: LabelExists) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import threading
 import time
 
@@ -34,8 +35,12 @@ class Label:
     kind: str = "STREAM_LOAD"
     total: int = 0
     filtered: int = 0
+    unselected: int = 0
     size: int = 0
     message: str = ""
+    owner: str = ""
+    # What an ErrorURL ends with: nobody guesses it, because rejected rows are data, too.
+    error_key: str = dataclasses.field(default_factory=lambda: secrets.token_urlsafe(18))
     begun: float = dataclasses.field(default_factory=time.time)
 
 
@@ -59,7 +64,9 @@ class Labels:
             f"message FROM {SCHEMA}.labels ORDER BY txn_id"
         ).fetchall()
         for row in rows:
-            label = Label(*row)
+            db, name, txn_id, table, state, kind, total, filtered, size, message = row
+            label = Label(db, name, txn_id, table, state, kind, total, filtered)
+            label.size, label.message = size, message
             self._labels[label.db, label.name] = label
             highest = max(highest, label.txn_id)
         self._next = highest + 1

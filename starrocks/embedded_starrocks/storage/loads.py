@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -23,9 +24,10 @@ from embedded_starrocks.sql.translate import translated
 from embedded_starrocks.storage import staging
 from embedded_starrocks.storage.labels import ABORTED, COMMITTED, PREPARED, VISIBLE, Label, Labels
 from embedded_starrocks.storage.metadata import SCHEMA, Relation
-from embedded_starrocks.storage.staging import LoadError, LoadOptions, Staged
+from embedded_starrocks.storage.readers import LoadError, LoadOptions
+from embedded_starrocks.storage.staging import Staged
 from embedded_starrocks.storage.store import Store
-from embedded_starrocks.storage.tables import apply_stage
+from embedded_starrocks.storage.tables import Merge, apply_stage
 
 log = structlog.get_logger("embedded_starrocks")
 
@@ -106,6 +108,7 @@ class Loads:
         try:
             staged = self._stage(relation, body, options)
             label.total, label.filtered, label.size = staged.total, staged.filtered, staged.size
+            label.unselected = staged.unselected
             self._keep_errors(label, staged.errors)
             try:
                 self._commit(lambda connection: self._apply(connection, [staged], label))
@@ -128,7 +131,8 @@ class Loads:
 
     def _stage(self, relation: Relation, body: Path, options: LoadOptions) -> Staged:
         number = next(self._numbers)
-        return staging.stage(self._connection(), relation, body, options, number)
+        catalog = self._store.catalog
+        return staging.stage(self._connection(), catalog, relation, body, options, number)
 
     def _count(self, stages: list[Staged]) -> None:
         self.counters.loads += 1
@@ -142,7 +146,7 @@ class Loads:
         for staged in stages:
             relation = self._same_table(staged.relation)
             if staged.loaded:
-                apply_stage(connection, relation, staged.table, has_operation=staged.has_operation)
+                apply_stage(connection, relation, staged.table, staged.merge)
         self.labels.write(connection, label, VISIBLE)
 
     def _same_table(self, planned: Relation) -> Relation:
@@ -156,12 +160,12 @@ class Loads:
 
     def _keep_errors(self, label: Label, errors: list[str]) -> None:
         if errors:
-            self._errors[str(label.txn_id)] = errors
+            self._errors[label.error_key] = errors
             while len(self._errors) > 100:
                 self._errors.pop(next(iter(self._errors)))
 
-    def errors_of(self, txn_id: str) -> list[str] | None:
-        return self._errors.get(txn_id)
+    def errors_of(self, error_key: str) -> list[str] | None:
+        return self._errors.get(error_key)
 
     # Transaction API
 
@@ -182,6 +186,7 @@ class Loads:
             label = transaction.label
             label.total += staged.total
             label.filtered += staged.filtered
+            label.unselected += staged.unselected
             label.size += staged.size
             self._keep_errors(label, staged.errors)
         return label, staged
@@ -211,8 +216,14 @@ class Loads:
             kept = _prepared_table(label.txn_id, index)
             connection.execute(f"CREATE TABLE {kept} AS FROM {staged.table}")
             connection.execute(
-                f"INSERT INTO {SCHEMA}.prepared VALUES (?, ?, ?, ?)",
-                [label.txn_id, index, staged.relation.db, staged.relation.name],
+                f"INSERT INTO {SCHEMA}.prepared VALUES (?, ?, ?, ?, ?)",
+                [
+                    label.txn_id,
+                    index,
+                    staged.relation.db,
+                    staged.relation.name,
+                    json.dumps(dataclasses.asdict(staged.merge)),
+                ],
             )
         self.labels.write(connection, label, PREPARED)
 
@@ -250,15 +261,15 @@ class Loads:
             # Another request committed it while this one waited.
             return
         rows = connection.execute(
-            f"SELECT part, db, tbl FROM {SCHEMA}.prepared WHERE txn_id = ? ORDER BY part",
+            f"SELECT part, db, tbl, merge FROM {SCHEMA}.prepared WHERE txn_id = ? ORDER BY part",
             [label.txn_id],
         ).fetchall()
-        for part, db, table in rows:
+        for part, db, table, merge in rows:
             relation = self._store.catalog.relation(db, table)
             if relation is None:
                 raise LoadError(f"table {db}.{table} is gone")
             kept = _prepared_table(label.txn_id, part)
-            apply_stage(connection, relation, kept, has_operation=relation.key_model == "PRIMARY")
+            apply_stage(connection, relation, kept, _merge_of(merge))
         self._drop_prepared(connection, label)
         self.labels.write(connection, label, VISIBLE)
         self.counters.loads += 1
@@ -341,6 +352,12 @@ class Loads:
                 self.labels.forget_old(connection, self._keep_seconds)
         except duckdb.Error as error:
             log.warning("housekeeping_failed", error=str(error))
+
+
+def _merge_of(text: str) -> Merge:
+    """How a prepared part is merged; parts of the first layout carry an operation and no more."""
+    values = json.loads(text) if text else {"has_operation": True}
+    return Merge(**{**values, "columns": tuple(values.get("columns", ()))})
 
 
 def _prepared_table(txn_id: int, part: int) -> str:

@@ -72,6 +72,7 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.tasks (
 _SINCE_2 = f"""
 ALTER TABLE {SCHEMA}.columns ADD COLUMN IF NOT EXISTS extra VARCHAR DEFAULT '{{}}';
 ALTER TABLE {SCHEMA}.relations ADD COLUMN IF NOT EXISTS refreshed_at TIMESTAMP;
+ALTER TABLE {SCHEMA}.prepared ADD COLUMN IF NOT EXISTS merge VARCHAR;
 ALTER TABLE {SCHEMA}.users ADD COLUMN IF NOT EXISTS max_connections BIGINT DEFAULT 1024;
 ALTER TABLE {SCHEMA}.grants ADD COLUMN IF NOT EXISTS grantee_kind VARCHAR DEFAULT 'USER';
 ALTER TABLE {SCHEMA}.grants ADD COLUMN IF NOT EXISTS object_kind VARCHAR;
@@ -176,8 +177,8 @@ def create_metadata(connection: duckdb.DuckDBPyConnection) -> None:
             f"metadata layout {row[0]}, this program reads up to {LAYOUT_VERSION}; "
             "use the release that wrote it"
         )
+    connection.execute(_SINCE_2)
     if row is None or row[0] < LAYOUT_VERSION:
-        connection.execute(_SINCE_2)
         connection.execute(f"DELETE FROM {SCHEMA}.layout")
         connection.execute(f"INSERT INTO {SCHEMA}.layout VALUES ({LAYOUT_VERSION})")
 

@@ -1,44 +1,39 @@
 """The first half of a load: a body in the spool becomes a checked stage table.
 
-A value that does not fit its column makes the whole row bad; it never becomes NULL in silence
-(StarRocks' default outside of strict mode would do that: this is stricter, on purpose).
+A value that does not fit its column makes the whole row bad; it never becomes NULL in silence,
+unless the load says `strict_mode: false`, as StarRocks does when nothing is said: this is stricter,
+on purpose.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
+from embedded_starrocks.errors import SqlError
+from embedded_starrocks.sql.rowexpr import row_sql, with_generated
 from embedded_starrocks.sql.values import always_fits, converted, default_value
 from embedded_starrocks.storage.engine import STAGE_DATABASE
-from embedded_starrocks.storage.metadata import Column, Relation, quoted
-from embedded_starrocks.storage.tables import OPERATION, ROW_NUMBER
+from embedded_starrocks.storage.metadata import Catalog, Column, Relation, quoted
+from embedded_starrocks.storage.readers import (
+    LoadError,
+    LoadOptions,
+    Reader,
+    is_nested,
+    missing_value,
+    reader_of,
+    text_literal,
+)
+from embedded_starrocks.storage.tables import KEYED, OPERATION, ROW_NUMBER, Merge
 
-MAX_OBJECT = 64 * 1024 * 1024
 KEPT_ERRORS = 50
 _BAD = "__bad"
-
-
-class LoadError(Exception):
-    """The load fails as a whole; the text goes into the answer's Message."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LoadOptions:
-    """How a body is to be read. Formats are json and csv."""
-
-    format: str = "json"
-    strip_outer_array: bool = False
-    columns: tuple[str, ...] = ()
-    jsonpaths: tuple[str, ...] = ()
-    column_separator: str = "\t"
-    enclose: str = ""
-    skip_header: int = 0
-    where: str = ""
-    max_filter_ratio: float = 0.0
+_SKIPPED = "__skipped"
+_BROKEN = "__broken"
+_Problem = tuple[str, str]
 
 
 @dataclasses.dataclass
@@ -49,18 +44,41 @@ class Staged:
     relation: Relation
     total: int
     filtered: int
-    has_operation: bool
-    has_repeats: bool
+    unselected: int
+    merge: Merge
     errors: list[str]
     size: int
 
     @property
     def loaded(self) -> int:
-        return self.total - self.filtered
+        return self.total - self.filtered - self.unselected
+
+
+class TooManyFiltered(LoadError):
+    """More bad rows than max_filter_ratio allows."""
+
+    def __init__(self, message: str, total: int, filtered: int, errors: list[str]) -> None:
+        super().__init__(message)
+        self.total = total
+        self.filtered = filtered
+        self.errors = errors
+
+
+@dataclasses.dataclass
+class _Plan:
+    """The SQL of a load: rows with their values, and why rows are bad."""
+
+    rows: str
+    problems: list[_Problem]
+    skipped: str
+    given: tuple[str, ...]
+    has_operation: bool
+    reader: Reader
 
 
 def stage(
     connection: duckdb.DuckDBPyConnection,
+    catalog: Catalog,
     relation: Relation,
     body: Path,
     options: LoadOptions,
@@ -69,20 +87,17 @@ def stage(
     """Parse and check a body. Raises LoadError when it can't be read or too many rows are bad."""
     table = f"{STAGE_DATABASE}.main.s{number}"
     size = body.stat().st_size
+    reader = reader_of(relation, body, options, number)
     try:
-        has_operation, reasons = _create(connection, relation, body, options, table)
-        keys = ", ".join(quoted(key) for key in relation.keys) or "NULL"
-        ((total, filtered, distinct),) = connection.execute(
-            f"SELECT count(*), count(*) FILTER ({_BAD}), count(DISTINCT row({keys})) FROM {table}"
-        ).fetchall()
-        found = connection.execute(reasons).fetchall() if filtered else []
-        errors = [f"row {row}: {reason}" for row, reason in found]
-        _check_ratio(total, filtered, options.max_filter_ratio, errors)
-        if filtered:
-            connection.execute(f"DELETE FROM {table} WHERE {_BAD}")
+        plan = _plan(connection, catalog, relation, options, reader)
+        _create(connection, catalog, relation, plan, table)
+        return _checked(connection, relation, options, plan, table, size)
     except duckdb.Error as error:
         drop(connection, table)
         raise LoadError(_first_line(error)) from None
+    except SqlError as error:
+        drop(connection, table)
+        raise LoadError(error.message) from None
     except UnicodeDecodeError:
         # DuckDB's error quotes the bytes that it can't read.
         drop(connection, table)
@@ -90,12 +105,62 @@ def stage(
     except LoadError:
         drop(connection, table)
         raise
-    has_repeats = bool(filtered) or distinct < total
-    return Staged(table, relation, total, filtered, has_operation, has_repeats, errors, size)
+    finally:
+        if reader.rejects:
+            for name in (reader.rejects, f"{reader.rejects}_scan"):
+                connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
 def drop(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _checked(
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    options: LoadOptions,
+    plan: _Plan,
+    table: str,
+    size: int,
+) -> Staged:
+    """Count and remove what is bad or not wanted."""
+    keys = ", ".join(quoted(key) for key in relation.keys) or "NULL"
+    distinct = f"count(DISTINCT row({keys}))" if relation.key_model in KEYED else "0"
+    ((total, filtered, unselected, keys_found),) = connection.execute(
+        f"SELECT count(*), count(*) FILTER ({_BAD}), "
+        f"count(*) FILTER ({_SKIPPED} AND NOT {_BAD}), {distinct} FROM {table}"
+    ).fetchall()
+    has_repeats = bool(filtered or unselected) or keys_found < total
+    errors = _reasons(connection, plan) if filtered else []
+    if plan.reader.rejects:
+        broken = connection.execute(
+            f"SELECT line, error_message, csv_line FROM temp.{plan.reader.rejects} ORDER BY line"
+        ).fetchall()
+        lines = {line for line, _, _ in broken}
+        total, filtered = total + len(lines), filtered + len(lines)
+        errors += [f"row {line}: {why}: {text[:60]}" for line, why, text in broken][:KEPT_ERRORS]
+    _check_ratio(total, filtered, options.max_filter_ratio, errors)
+    if filtered or unselected:
+        connection.execute(f"DELETE FROM {table} WHERE {_BAD} OR {_SKIPPED}")
+    merge = Merge(
+        has_operation=plan.has_operation,
+        has_repeats=has_repeats,
+        columns=plan.given if options.partial_update else (),
+        condition=_condition(relation, options),
+    )
+    if merge.condition and plan.has_operation:
+        _refuse_conditional_deletes(connection, table)
+    return Staged(table, relation, total, filtered, unselected, merge, errors, size)
+
+
+def _condition(relation: Relation, options: LoadOptions) -> str:
+    column = relation.column(options.merge_condition) if options.merge_condition else None
+    return column.name if column is not None else ""
+
+
+def _refuse_conditional_deletes(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    if connection.execute(f"SELECT 1 FROM {table} WHERE {OPERATION} = 1 LIMIT 1").fetchall():
+        raise LoadError("merge_condition and deletes in one load are not supported")
 
 
 def _check_ratio(total: int, filtered: int, allowed: float, errors: list[str]) -> None:
@@ -109,170 +174,213 @@ def _check_ratio(total: int, filtered: int, allowed: float, errors: list[str]) -
         )
 
 
-class TooManyFiltered(LoadError):
-    """More bad rows than max_filter_ratio allows."""
-
-    def __init__(self, message: str, total: int, filtered: int, errors: list[str]) -> None:
-        super().__init__(message)
-        self.total = total
-        self.filtered = filtered
-        self.errors = errors
-
-
 def _first_line(error: duckdb.Error) -> str:
     text = str(error).split("\n")[0]
     # DuckDB names the spool file; the client knows nothing of it.
     return text.replace("Invalid Input Error: ", "")[:500]
 
 
-def _create(
+def check_options(relation: Relation, options: LoadOptions) -> None:
+    """Raises LoadError for partial and conditional updates that StarRocks has not either."""
+    if (options.partial_update or options.merge_condition) and relation.key_model != "PRIMARY":
+        raise LoadError("partial_update and merge_condition need a PRIMARY KEY table")
+    if options.partial_update and not (options.columns or options.derived):
+        raise LoadError("partial_update needs the header columns with the columns that are given")
+    if options.merge_condition:
+        column = relation.column(options.merge_condition)
+        if column is None:
+            raise LoadError(f"merge_condition names no column: {options.merge_condition}")
+        if column.name in relation.keys:
+            raise LoadError("merge_condition can't be a key column")
+    if options.partial_update:
+        named = {name.lower() for name in (*options.columns, *(n for n, _ in options.derived))}
+        for key in relation.keys:
+            if key.lower() not in named:
+                raise LoadError(f"partial_update without key column {key}")
+
+
+def _plan(
     connection: duckdb.DuckDBPyConnection,
+    catalog: Catalog,
     relation: Relation,
-    body: Path,
     options: LoadOptions,
-    table: str,
-) -> tuple[bool, str]:
-    """Make the stage table; whether rows carry an operation, and a query for why rows are bad."""
-    sources = _sources(relation, options)
-    reader = _csv_reader(body, options) if options.format == "csv" else ""
-    reader = reader or _json_reader(relation, body, options, sources)
-    names = [quoted(column.name) for column in relation.columns]
+    reader: Reader,
+) -> _Plan:
+    check_options(relation, options)
+    given = {field for field in reader.fields if relation.column(field) is not None}
+    derived = _derived(catalog, relation, options, reader)
     inner: list[str] = []
-    problems: list[tuple[str, str]] = []
-    for index, column in enumerate(relation.columns):
-        value, found = _column(column, f"__v{index}", column.name in sources)
-        inner.append(f"{value} AS __v{index}")
+    problems: list[_Problem] = []
+    for column in relation.columns:
+        if column.generated or column.name in derived:
+            continue
+        value, found = _column(column, column.name in given, options)
+        inner.append(f"{value} AS {_value_of(column)}")
         problems += found
-    outer = [f"__v{index} AS {name}" for index, name in enumerate(names)]
-    has_operation = relation.key_model == "PRIMARY"
+    rows = f"SELECT s.*{_also(inner)} FROM {reader.sql} AS s"
+    if derived:
+        rows, found = _with_derived(connection, relation, options, rows, derived)
+        problems += found
+    if reader.sql.find(_BROKEN) >= 0:
+        problems.insert(0, (_BROKEN, "'the number of fields is not that of the columns'"))
+    has_operation = relation.key_model == "PRIMARY" and OPERATION in reader.fields
     if has_operation:
-        outer.append(f"{_operation()} AS {OPERATION}")
         problems.append(
             (
                 f"coalesce({OPERATION}, '0') NOT IN ('0', '1', 'upsert', 'delete')",
                 f"'{OPERATION} is ' || left({OPERATION}, 40) || ', not 0 or 1'",
             )
         )
-    # Values are computed once, inside; the check compares them with their sources, outside.
-    rows = f"(SELECT s.*, {', '.join(inner)} FROM {reader} AS s)"
-    bad = " OR ".join(f"({condition})" for condition, _ in problems) or "false"
-    connection.execute(
-        f"CREATE TABLE {table} AS SELECT {', '.join(outer)}, {bad} AS {_BAD}, "
-        f"row_number() OVER () AS {ROW_NUMBER} FROM {rows}"
+    skipped = "false"
+    if options.where:
+        names = _names_of(relation, reader)
+        skipped = f"NOT coalesce({row_sql(catalog, options.where, names)}, false)"
+    columns = tuple(
+        column.name for column in relation.columns if column.name in given or column.name in derived
     )
-    reason = " ".join(f"WHEN {condition} THEN {text}" for condition, text in problems)
-    return has_operation, (
-        f"SELECT {ROW_NUMBER}, reason FROM (SELECT row_number() OVER () AS {ROW_NUMBER}, "
-        f"CASE {reason or 'WHEN false THEN NULL'} END AS reason FROM {rows}) "
-        f"WHERE reason IS NOT NULL ORDER BY 1 LIMIT {KEPT_ERRORS}"
-    )
+    return _Plan(rows, problems, skipped, columns, has_operation, reader)
 
 
-def _operation() -> str:
-    return f"CASE WHEN {OPERATION} IN ('1', 'delete') THEN 1 ELSE 0 END"
+def _also(outputs: list[str]) -> str:
+    return "".join(f", {output}" for output in outputs)
 
 
-def _sources(relation: Relation, options: LoadOptions) -> set[str]:
-    """The columns that the body gives values for."""
-    if not options.columns:
-        return {column.name for column in relation.columns}
-    known = {column.name.lower(): column.name for column in relation.columns}
-    return {known[name.lower()] for name in options.columns if name.lower() in known}
+def _value_of(column: Column) -> str:
+    """The name under which a column's converted value is computed."""
+    return quoted(f"__v_{column.name}")
 
 
-def _is_nested(column: Column) -> bool:
-    return column.type.name in ("JSON", "ARRAY", "MAP", "STRUCT")
+def _names_of(relation: Relation, reader: Reader) -> Callable[[str], str | None]:
+    """What a name means in an expression: the column's value, else a temporary field's text."""
+    fields = {field.lower(): field for field in reader.fields}
 
-
-def _column(column: Column, output: str, given: bool) -> tuple[str, list[tuple[str, str]]]:
-    """SQL of the value; and conditions under which a row is bad, each with SQL of the reason."""
-    name = column.name.replace("'", "''")
-    if not given:
-        if not column.nullable and column.default is None:
-            return default_value(column), [("true", f"'no value for column {name}'")]
-        return default_value(column), []
-    source = quoted(column.name)
-    source_type = "JSON" if _is_nested(column) else "VARCHAR"
-    value = converted(f"s.{source}", source_type, column.type)
-    problems = []
-    if not always_fits(source_type, column.type):
-        shown = f"'column {name} {column.type.shown()} does not take '"
-        reason = f"{shown} || left(CAST({source} AS VARCHAR), 60)"
-        problems.append((f"{output} IS NULL AND {source} IS NOT NULL", reason))
-    if not column.nullable:
-        if column.default is not None:
-            filled = f"CASE WHEN s.{source} IS NULL THEN {default_value(column)} ELSE {value} END"
-            return filled, problems
-        problems.append((f"{source} IS NULL", f"'NULL in column {name}, which is NOT NULL'"))
-    return value, problems
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _json_reader(relation: Relation, body: Path, options: LoadOptions, sources: set[str]) -> str:
-    size = max(1024 * 1024, min(MAX_OBJECT, body.stat().st_size + 1024))
-    layout = "array" if options.strip_outer_array else "unstructured"
-    if options.jsonpaths:
-        return _jsonpath_reader(relation, body, options, size, layout)
-    fields = {
-        column.name: "JSON" if _is_nested(column) else "VARCHAR"
-        for column in relation.columns
-        if column.name in sources
-    }
-    fields[OPERATION] = "VARCHAR"
-    columns = ", ".join(f"{_text(name)}: '{kind}'" for name, kind in fields.items())
-    return (
-        f"read_json({_text(str(body))}, format = '{layout}', records = true, "
-        f"columns = {{{columns}}}, maximum_object_size = {size}, compression = 'none')"
-    )
-
-
-def _jsonpath_reader(
-    relation: Relation, body: Path, options: LoadOptions, size: int, layout: str
-) -> str:
-    names = options.columns or tuple(column.name for column in relation.columns)
-    if len(names) != len(options.jsonpaths):
-        raise LoadError(f"{len(options.jsonpaths)} jsonpaths for {len(names)} columns")
-    outputs = []
-    for name, path in zip(names, options.jsonpaths, strict=True):
+    def name_of(name: str) -> str | None:
         column = relation.column(name)
-        function = "json_extract" if column and _is_nested(column) else "json_extract_string"
-        shown = column.name if column else name
-        outputs.append(f"{function}(j.json, {_text(path)}) AS {quoted(shown)}")
-    if OPERATION not in names:
-        outputs.append(f"NULL::VARCHAR AS {OPERATION}")
-    return (
-        f"(SELECT {', '.join(outputs)} FROM read_json_objects({_text(str(body))}, "
-        f"format = '{layout}', maximum_object_size = {size}, compression = 'none') AS j)"
-    )
+        if column is not None and not column.generated:
+            return f"__v_{column.name}"
+        return fields.get(name.lower())
+
+    return name_of
 
 
-def _csv_reader(body: Path, options: LoadOptions) -> str:
-    if not options.columns:
-        raise LoadError("CSV needs the header `columns` with the names of its fields")
-    fields = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in options.columns)
-    quote = _text(options.enclose) if options.enclose else "''"
-    inner = (
-        f"read_csv({_text(str(body))}, columns = {{{fields}}}, header = false, "
-        f"delim = {_text(options.column_separator)}, quote = {quote}, escape = {quote}, "
-        f"nullstr = '\\N', skip = {options.skip_header}, auto_detect = false, "
-        f"strict_mode = true, compression = 'none')"
-    )
-    if OPERATION in options.columns:
-        return inner
-    return f"(SELECT *, NULL::VARCHAR AS {OPERATION} FROM {inner})"
+def _derived(
+    catalog: Catalog, relation: Relation, options: LoadOptions, reader: Reader
+) -> dict[str, str]:
+    """SQL of the columns that the header `columns` computes."""
+    found = {}
+    fields = {field.lower(): field for field in reader.fields}
+    direct = {field for field in reader.fields if relation.column(field) is not None}
+    names = {name.lower() for name, _ in options.derived}
+
+    def name_of(name: str) -> str | None:
+        column = relation.column(name)
+        if column is not None and column.name in direct and name.lower() not in names:
+            return f"__v_{column.name}"
+        return fields.get(name.lower())
+
+    for name, text in options.derived:
+        column = relation.column(name)
+        if column is None or column.generated:
+            raise LoadError(f"column {name} of header columns is not in the table")
+        found[column.name] = row_sql(catalog, text, name_of)
+    return found
 
 
-def parse_jsonpaths(text: str) -> tuple[str, ...]:
-    """The `jsonpaths` header: a JSON array of paths."""
-    try:
-        paths = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LoadError(f"jsonpaths is no JSON: {error}") from None
-    if not isinstance(paths, list) or not all(
-        isinstance(path, str) and path.startswith("$") for path in paths
-    ):
-        raise LoadError('jsonpaths must be an array of paths like ["$.a", "$.b.c"]')
-    return tuple(paths)
+def _with_derived(
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    options: LoadOptions,
+    rows: str,
+    derived: dict[str, str],
+) -> tuple[str, list[_Problem]]:
+    """The rows with computed columns, converted by the type that the expression has."""
+    outputs = [f"{sql} AS {quoted('__x_' + name)}" for name, sql in derived.items()]
+    rows = f"SELECT *{_also(outputs)} FROM ({rows})"
+    described = connection.execute(f"DESCRIBE {rows}").fetchall()
+    types = {str(name): str(kind) for name, kind, *_ in described}
+    values: list[str] = []
+    problems: list[_Problem] = []
+    for name in derived:
+        column = relation.column(name)
+        if column is None:
+            raise LoadError(f"column {name} of header columns is not in the table")
+        source = quoted(f"__x_{name}")
+        value, found = _converted(column, source, types[f"__x_{name}"], options)
+        values.append(f"{value} AS {_value_of(column)}")
+        problems += found
+    return f"SELECT *{_also(values)} FROM ({rows})", problems
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection,
+    catalog: Catalog,
+    relation: Relation,
+    plan: _Plan,
+    table: str,
+) -> None:
+    """Values are computed once, inside; the check compares them with their sources, outside."""
+    outputs = [
+        f"{_value_of(column)} AS {quoted(column.name)}"
+        for column in relation.columns
+        if not column.generated
+    ]
+    others = [f"{_any(plan.problems)} AS {_BAD}", f"{plan.skipped} AS {_SKIPPED}"]
+    others.append(f"row_number() OVER () AS {ROW_NUMBER}")
+    if plan.has_operation:
+        others.append(f"CASE WHEN {OPERATION} IN ('1', 'delete') THEN 1 ELSE 0 END AS {OPERATION}")
+    rows = f"SELECT {', '.join([*outputs, *others])} FROM ({plan.rows})"
+    kept = [_BAD, _SKIPPED, ROW_NUMBER] + ([OPERATION] if plan.has_operation else [])
+    rows = with_generated(catalog, relation, rows, ", ".join(kept))
+    connection.execute(f"CREATE TABLE {table} AS {rows}")
+
+
+def _any(problems: list[_Problem]) -> str:
+    return " OR ".join(f"({condition})" for condition, _ in problems) or "false"
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection, plan: _Plan) -> list[str]:
+    """Why rows are bad; the body is read a second time, which only bad loads pay for."""
+    cases = " ".join(f"WHEN {condition} THEN {text}" for condition, text in plan.problems)
+    found = connection.execute(
+        f"SELECT {ROW_NUMBER}, reason FROM (SELECT row_number() OVER () AS {ROW_NUMBER}, "
+        f"CASE {cases or 'WHEN false THEN NULL'} END AS reason FROM ({plan.rows})) "
+        f"WHERE reason IS NOT NULL ORDER BY 1 LIMIT {KEPT_ERRORS}"
+    ).fetchall()
+    return [f"row {row}: {reason}" for row, reason in found]
+
+
+def _column(column: Column, given: bool, options: LoadOptions) -> tuple[str, list[_Problem]]:
+    """SQL of the value; and conditions under which a row is bad, each with SQL of the reason."""
+    if not given:
+        value = missing_value(column)
+        needed = not column.nullable and column.default is None and not column.auto_increment
+        if needed and not options.partial_update:
+            return value, [("true", f"'no value for column {_shown(column)}'")]
+        return value, []
+    source_type = "JSON" if is_nested(column) else "VARCHAR"
+    return _converted(column, f"s.{quoted(column.name)}", source_type, options)
+
+
+def _shown(column: Column) -> str:
+    return column.name.replace("'", "''")
+
+
+def _converted(
+    column: Column, source: str, source_type: str, options: LoadOptions
+) -> tuple[str, list[_Problem]]:
+    value = converted(source, source_type, column.type)
+    outside = source.removeprefix("s.")
+    output = _value_of(column)
+    problems: list[_Problem] = []
+    may_be_null = not options.strict and column.nullable and not column.type.is_text
+    if source_type != '"NULL"' and not always_fits(source_type, column.type) and not may_be_null:
+        shown = f"'column {_shown(column)} {column.type.shown()} does not take '"
+        reason = f"{shown} || left(CAST({outside} AS VARCHAR), 60)"
+        problems.append((f"{output} IS NULL AND {outside} IS NOT NULL", reason))
+    if not column.nullable and not column.auto_increment:
+        if column.default is not None:
+            filled = f"CASE WHEN {source} IS NULL THEN {default_value(column)} ELSE {value} END"
+            return filled, problems
+        reason = text_literal(f"NULL in column {column.name}, which is NOT NULL")
+        problems.append((f"{outside} IS NULL", reason))
+    return value, problems
