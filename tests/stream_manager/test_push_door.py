@@ -1,0 +1,176 @@
+"""The door for push connectors: durable or not acknowledged, and repeats are not news."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from emdata.contracts.base import Record
+from emdata.errors import BufferUnavailable, RowError, SourceUnavailable, StateUnavailable
+from emdata.state.requests import Request
+from stream_manager.connector import PushConnector, StreamConfig
+from stream_manager.push import door as door_module
+from stream_manager.push.door import PushDoor, PushItem, RecentKeys
+from tests.stream_manager.test_manager import World
+from tests.stream_manager.test_session import Thing, thing
+
+
+class Sender:
+    """A connector that keeps its door open for the test."""
+
+    name, source, emits = "pushed", "made", (Thing,)
+
+    def __init__(self) -> None:
+        self.door: PushDoor | None = None
+        self.runs = 0
+
+    async def run_push(self, door: PushDoor) -> None:
+        self.runs += 1
+        self.door = door
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    made = World(tmp_path, monkeypatch)
+    monkeypatch.setattr(door_module, "RETRY_FIRST", 0.01)
+    yield made
+    await made.manager.stop()
+    await asyncio.to_thread(made.intake.stop)
+
+
+@pytest.fixture
+async def door(world: World, monkeypatch: pytest.MonkeyPatch) -> PushDoor:
+    monkeypatch.setattr(door_module, "load_contents", lambda _e, _d, _k: {})
+    connector = Sender()
+    world.manager.start_streaming(connector, StreamConfig(60, is_push=True))
+    await world.until(lambda: connector.door is not None)
+    assert connector.door is not None
+    return connector.door
+
+
+def item(*records: Record, again: bool = False) -> PushItem:
+    return PushItem(b"{}", records, is_repeat_likely=again)
+
+
+def ledger(world: World) -> list[tuple[int, int, int, int]]:
+    """Rows, ignored, rejected and accepted of every batch."""
+    return [
+        (
+            one.rows,
+            one.rows_ignored,
+            one.rows_rejected,
+            sum(counts.accepted for counts in one.datasets.values()),
+        )
+        for one in world.commits
+    ]
+
+
+async def test_a_batch_is_durable_and_committed_when_take_returns(
+    world: World, door: PushDoor
+) -> None:
+    assert await door.take([item(thing(1)), item(thing(2)), item()]) == 2
+    await world.until(lambda: world.commits)
+    assert ledger(world) == [(3, 1, 0, 2)]
+    assert world.commits[0].outcome == "ok"
+    (row,) = world.manager.status()
+    assert (row["mode"], row["failures"], row["last_rows"]) == ("continuous", 0, 3)
+
+
+async def test_a_message_that_is_not_understood_is_a_dead_letter_with_its_bytes(
+    world: World, door: PushDoor
+) -> None:
+    await door.take([PushItem(b"\xff\x00", error=RowError("no")), item(thing(1))])
+    await world.until(lambda: world.commits)
+    assert ledger(world) == [(2, 0, 1, 1)]
+    assert [dead.payload for dead in world.commits[0].deads] == [b"\xff\x00"]
+
+
+async def test_what_is_sent_twice_is_counted_once(world: World, door: PushDoor) -> None:
+    assert await door.take([item(thing(1)), item(thing(1))]) == 1
+    assert await door.take([item(thing(1), again=True)]) == 0
+    assert await door.take([item(thing(1, "other"))]) == 1
+
+
+async def test_a_retained_message_that_an_earlier_process_took_is_not_new(
+    world: World, door: PushDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, asked = thing(1), []
+
+    def stored(_engine: Engine, dataset: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        asked.append((dataset, set(keys)))
+        return {old.key_hash(): old.content_hash()}
+
+    monkeypatch.setattr(door_module, "load_contents", stored)
+    assert await door.take([item(old, again=True), item(thing(2), again=True)]) == 1
+    assert asked == [("made_things", {old.key_hash(), thing(2).key_hash()})]
+    assert await door.take([item(thing(3))]) == 1, "what is not repeated is not asked for"
+    assert len(asked) == 1
+
+
+async def test_without_postgresql_a_likely_repeat_is_taken_rather_than_lost(
+    world: World, door: PushDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> dict[bytes, bytes]:
+        raise StateUnavailable("away")
+
+    monkeypatch.setattr(door_module, "load_contents", away)
+    assert await door.take([item(thing(1), again=True)]) == 1
+
+
+async def test_a_refused_batch_is_offered_again_until_it_is_taken(
+    world: World, door: PushDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, tries = world.intake.writer.append, []
+
+    def failing_twice(drafts: Any, **rest: Any) -> Future[Any]:
+        tries.append(len(drafts))
+        if drafts and len([count for count in tries if count]) <= 2:
+            failed: Future[Any] = Future()
+            failed.set_exception(BufferUnavailable("disk"))
+            return failed
+        return append(drafts, **rest)
+
+    monkeypatch.setattr(world.intake.writer, "append", failing_twice)
+    taken = await door.take([PushItem(b"bad", error=RowError("no")), item(thing(1))])
+    assert taken == 1
+    await world.until(lambda: len(world.commits) == 3)
+    assert [one.outcome for one in world.commits] == ["failed", "failed", "ok"]
+    assert [one.rows_rejected for one in world.commits] == [1, 0, 0], "a dead letter is one"
+    assert all(one.balances() for one in world.commits)
+
+
+async def test_a_silent_sender_is_recorded_as_connected_and_a_lost_one_as_failed(
+    world: World, door: PushDoor
+) -> None:
+    await door.beat()
+    await door.failed(SourceUnavailable("mqtt://x: gone"))
+    await world.until(lambda: len(world.commits) == 2)
+    assert [(one.outcome, one.error_class) for one in world.commits] == [
+        ("ok", None),
+        ("failed", "source_unavailable"),
+    ]
+    assert world.manager.status()[0]["failures"] == 1
+
+
+async def test_the_keys_of_a_push_stream_do_not_fill_the_memory(
+    world: World, door: PushDoor
+) -> None:
+    await door.take([item(thing(number)) for number in range(50)])
+    assert world.manager._seen.content("made_things", thing(1).key_hash()) is None
+    recent = RecentKeys(2)
+    for number in range(3):
+        recent.put("d", bytes([number]), b"c")
+    assert [recent.get("d", bytes([number])) for number in range(3)] == [None, b"c", b"c"]
+
+
+async def test_a_push_stream_cannot_be_asked_to_poll(world: World, door: PushDoor) -> None:
+    assert isinstance(Sender(), PushConnector)
+    request = Request(1, "pushed", "poll", {})
+    assert world.manager.request(request) is False
