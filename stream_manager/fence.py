@@ -128,7 +128,7 @@ def claim(base: Path, *, even_from: int | None = None) -> Claim:
         if is_stolen:
             _copy_newest(directory)
         _sync(base)
-        for lock in (_lock_path(base, turn), base / "lock"):
+        for lock in (_lock_path(base, turn), base / "lock", directory / "lock"):
             lock.unlink(missing_ok=True)
         log.info("buffer_claimed", turn=turn + 1, is_stolen=is_stolen)
         return Claim(base, turn + 1, fd)
