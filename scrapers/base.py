@@ -47,6 +47,7 @@ class Document:
     key in the bounds of the settings, so that a missing key has left the feed.
     not_modified: the source answered 304; the body is empty.
     notes: what the next cursor has to remember beside the records (an ETag, a refresh time).
+    seconds: how long the answer took, without waiting for our own limits.
     """
 
     url: str
@@ -62,6 +63,7 @@ class Document:
     complete: bool = False
     not_modified: bool = False
     notes: Mapping[str, str | int | None] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @classmethod
     def of(
@@ -89,6 +91,7 @@ class Document:
             complete=complete,
             not_modified=response.not_modified,
             notes=notes or {},
+            seconds=response.seconds,
         )
 
     @property

@@ -11,7 +11,7 @@ import asyncio
 import random
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from types import TracebackType
 
@@ -52,13 +52,17 @@ _PERIODS = {"s": "1s", "min": "1min", "h": "1h", "d": "1d"}
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A useful answer: 2xx, or 304 with ``not_modified``. Header names are in lower case."""
+    """A useful answer: 2xx, or 304 with ``not_modified``. Header names are in lower case.
+
+    seconds: from the first byte sent to the last received, redirects included.
+    """
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
     not_modified: bool = False
+    seconds: float = 0.0
 
     @property
     def content_type(self) -> str:
@@ -240,9 +244,11 @@ class HttpClient:
                 f"{target.host} asked to be left alone for {rest:.0f} s more", retry_after=rest
             )
         async with self._limiter(target.host):
+            started = self._clock.monotonic()
             try:
                 async with asyncio.timeout(total):
-                    return await self._follow(target, headers, max_bytes)
+                    response = await self._follow(target, headers, max_bytes)
+                return replace(response, seconds=self._clock.monotonic() - started)
             except TimeoutError:
                 raise SourceUnavailable(f"{target}: no whole answer within {total:g} s") from None
             except (httpx2.TimeoutException, httpx2.NetworkError) as error:

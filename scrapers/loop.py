@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from emdata.contracts.base import Record
-from emdata.errors import BufferUnavailable, EmdataError
+from emdata.errors import BufferUnavailable, EmdataError, SourceUnavailable
 from emdata.objects import RawStore
 from emdata.telemetry import get_logger
 from scrapers.base import Document, EmergencyDataScraper, Watermark
 from scrapers.reparse import RowsAgain, about_document, parser_code
+from stream_manager.connector import PollReport
 from stream_manager.session import PollSession
 
 log = get_logger(__name__)
@@ -68,13 +69,16 @@ class PollConnector:
         """Parse a rejected row again; raises DocumentError when its document is needed and gone."""
         return self._rows_again.parse(raw, raw_documents, fetched_at)
 
-    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> None:
+    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> PollReport:
         """Fetch, cut, parse, hand over; then finish the poll with its outcome and cursor."""
+        answers: list[float] = []
+        retry_after: float | None = None
         cursor = {**session.cursor, **arguments}
         seen = Watermark()
         is_complete = False
         try:
             async for document in self._scraper.scrape_data(cursor):
+                answers.append(document.seconds)
                 seen.add_document(document)
                 is_complete = is_complete or document.complete
                 await self._take_document(session, document, seen)
@@ -84,6 +88,8 @@ class PollConnector:
             log.warning(
                 "poll_failed", stream=self.name, error_class=error.code, error=str(error)[:500]
             )
+            if isinstance(error, SourceUnavailable):
+                retry_after = error.retry_after
             await session.finish("failed", error=error)
         else:
             moved = None if arguments else self._scraper.next_cursor(session.cursor, seen)
@@ -91,6 +97,7 @@ class PollConnector:
             if session.tally.rows:
                 outcome = "ok"
             await session.finish(outcome, cursor=moved, is_complete=is_complete)
+        return PollReport(tuple(answers), retry_after)
 
     async def _take_document(
         self, session: PollSession, document: Document, seen: Watermark

@@ -13,7 +13,7 @@ from stream_manager.session import PollSession
 
 @dataclass(frozen=True, slots=True)
 class StreamConfig:
-    """How a stream runs: seconds between polls, and records a batch.
+    """How a stream runs: seconds between polls, and records a batch; chosen at its start.
 
     batch_size None chooses by interval: 1,000 above an hour (batch), 500 from 30 s (real time),
     100 below (continuous). is_push: continuous whatever the interval, which then says how often
@@ -40,6 +40,18 @@ class StreamConfig:
         return self.batch_size or sizes[self.mode]
 
 
+@dataclass(frozen=True, slots=True)
+class PollReport:
+    """What a poll tells of its source, for the breaker.
+
+    answers_s: how long each answer took, in seconds, without waiting for our own limits.
+    retry_after_s: how long the source wants to be left alone.
+    """
+
+    answers_s: tuple[float, ...] = ()
+    retry_after_s: float | None = None
+
+
 class Connector(Protocol):
     """One stream of records into the manager; fails alone."""
 
@@ -58,11 +70,12 @@ class Connector(Protocol):
         """The contracts it delivers."""
         ...
 
-    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> None:
+    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> PollReport | None:
         """Do one poll: report every row to the session, then finish it.
 
-        ``arguments`` is empty, or a backfill's ``since`` and ``until``. Errors of the source end
-        in ``session.finish``; only bugs and cancellation are raised.
+        Returns what is known of the source's answers. ``arguments`` is empty, or a backfill's
+        ``since`` and ``until``. Errors of the source end in ``session.finish``; only bugs and
+        cancellation are raised.
         """
         ...
 

@@ -3,75 +3,104 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import re
 import uuid
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
-from emdata.clock import Clock, Monotonic
+from emdata.clock import Clock
 from emdata.commits import Commit
+from emdata.contracts.base import Priority
 from emdata.errors import BufferUnavailable, EmdataError, StateUnavailable
 from emdata.state.reads import load_cursor, load_high_seqs, load_seen, register_streams
 from emdata.state.requests import Request
 from emdata.telemetry import get_logger
 from stream_manager import metrics
-from stream_manager.connector import Connector, PushConnector, StreamConfig
+from stream_manager.connector import Connector, PollReport, PushConnector, StreamConfig
+from stream_manager.control import Control, ControlConfig
 from stream_manager.intake import Intake
 from stream_manager.push.door import PushDoor
 from stream_manager.seen import SeenIndex
 from stream_manager.session import PollContext, PollSession
+from stream_manager.streams import Stream
+from stream_manager.tenants import PUBLIC
 
 log = get_logger(__name__)
-RETRY_FIRST = 5.0
 STOP_SECONDS = 3.0
+TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass
-class Stream:
-    """A running stream and what its last poll said.
-
-    asked: ids of requests already taken; their answer reaches PostgreSQL some time later.
-    """
-
-    connector: Connector | PushConnector
-    config: StreamConfig
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    requests: list[Request] = field(default_factory=list)
-    asked: deque[int] = field(default_factory=lambda: deque(maxlen=1000))
-    cursor: dict[str, Any] | None = None
-    task: asyncio.Task[None] | None = None
-    last: Commit | None = None
-    last_good: Monotonic | None = None
-    failures: int = 0
-    is_polling: bool = False
 
 
 class StreamManager:
     """``start_streaming``, ``stop_streaming``, ``status``; lives on one event loop."""
 
-    def __init__(self, intake: Intake, engine: Engine, clock: Clock, *, is_simulated: bool) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        engine: Engine,
+        clock: Clock,
+        *,
+        is_simulated: bool,
+        control: Control | None = None,
+    ) -> None:
         self.intake, self._engine, self._clock = intake, engine, clock
         self._is_simulated = is_simulated
+        self.control = control or Control(
+            ControlConfig(), clock, depths=intake.queues.depths, waiting=lambda _tenant: 0
+        )
         self._seen = SeenIndex()
         self._streams: dict[str, Stream] = {}
 
-    def start_streaming(self, connector: Connector | PushConnector, config: StreamConfig) -> None:
-        """Run a connector until it is stopped. ValueError when its name runs already."""
-        if connector.name in self._streams:
-            raise ValueError(f"stream {connector.name} runs already")
-        stream = Stream(connector, config)
-        self._streams[connector.name] = stream
-        stream.task = asyncio.create_task(self._run(stream), name=f"stream-{connector.name}")
+    def start_streaming(
+        self, connector: Connector | PushConnector, config: StreamConfig, tenant: str = PUBLIC
+    ) -> None:
+        """Run a connector until it is stopped; its mode is chosen now, by its interval.
+
+        tenant: whose quota its records use, and a label of metrics. Raises ValueError when a
+        stream of that name runs already, or the tenant's name cannot be one.
+        """
+        name = connector.name
+        if name in self._streams:
+            raise ValueError(f"stream {name} runs already")
+        if TENANT.fullmatch(tenant) is None:
+            raise ValueError(
+                f"tenant {tenant!r}: up to 63 of a-z, 0-9, - and _, a letter or digit first"
+            )
+        control = self.control
+        stream = Stream(
+            connector,
+            config,
+            tenant,
+            control.policy.of_stream(connector.emits),
+            control.new_breaker(config.every_seconds),
+        )
+        self._streams[name] = stream
+        stream.show_breaker()
+        self._count_streams(tenant)
+        log.info(
+            "stream_started",
+            stream=name,
+            tenant=tenant,
+            mode=config.mode,
+            batch_size=config.records_a_batch,
+            every_seconds=config.every_seconds,
+        )
+        stream.task = asyncio.create_task(self._run(stream), name=f"stream-{name}")
 
     async def stop_streaming(self, name: str) -> None:
-        """Stop a stream; a poll under way is recorded as interrupted."""
-        stream = self._streams.pop(name)
+        """Stop a stream; a poll under way is recorded as interrupted.
+
+        Raises ValueError when no stream of that name runs.
+        """
+        stream = self._streams.pop(name, None)
+        if stream is None:
+            running = ", ".join(sorted(self._streams)) or "none"
+            raise ValueError(f"stream {name} does not run; running: {running}")
+        self._count_streams(stream.tenant)
         if stream.task is not None:
             stream.task.cancel()
             await asyncio.wait({stream.task}, timeout=STOP_SECONDS)
@@ -110,6 +139,7 @@ class StreamManager:
         request_ids: tuple[int, ...] = (),
         compare: bool = True,
         seen: SeenIndex | None = None,
+        tenant: str = PUBLIC,
     ) -> PollSession:
         """Return a session for one poll, or for one ingest request.
 
@@ -125,7 +155,7 @@ class StreamManager:
                 cursor=cursor,
                 buffer=self.intake.writer,
                 seen=self._seen if seen is None else seen,
-                admits=self.intake.admits,
+                admits=self._admits(tenant),
                 clock=self._clock,
                 is_simulated=self._is_simulated,
                 batch_size=batch_size,
@@ -134,9 +164,27 @@ class StreamManager:
             )
         )
 
-    def status(self) -> list[dict[str, Any]]:
-        """Return one row a stream: mode, interval and its last poll."""
-        return [self._row(name, stream) for name, stream in sorted(self._streams.items())]
+    def status(self, tenant: str | None = None) -> list[dict[str, Any]]:
+        """Return one row a stream, of one tenant or of all: mode, breaker, its last poll."""
+        return [
+            stream.row()
+            for _, stream in sorted(self._streams.items())
+            if tenant in (None, stream.tenant)
+        ]
+
+    def tenants(self) -> list[dict[str, Any]]:
+        """Return one row a tenant: its streams, its waiting records and its quota."""
+        quotas = self.control.quotas
+        counts = Counter(stream.tenant for stream in self._streams.values())
+        return [
+            {
+                "tenant": tenant,
+                "streams": count,
+                "waiting": quotas.waiting(tenant),
+                "quota": quotas.quota(tenant),
+            }
+            for tenant, count in sorted(counts.items())
+        ]
 
     async def be_certain_of_numbers(self) -> None:
         """Compare sequence numbers with PostgreSQL before the first record of this process.
@@ -170,6 +218,7 @@ class StreamManager:
     async def _run(self, stream: Stream) -> None:
         await self._load(stream)
         while True:
+            stream.begin_poll(self._clock.monotonic())
             try:
                 if isinstance(stream.connector, PushConnector):
                     wait = await self._push(stream, stream.connector)
@@ -178,8 +227,7 @@ class StreamManager:
             except Exception:
                 # Whatever it was, it is this stream's alone, and the next poll may do better.
                 log.exception("stream_crashed", stream=stream.connector.name)
-                stream.failures += 1
-                wait = self._retry_seconds(stream)
+                wait = stream.crashed(self._clock.monotonic())
             try:
                 await asyncio.wait_for(stream.wake.wait(), timeout=wait)
             except TimeoutError:
@@ -194,7 +242,9 @@ class StreamManager:
             for record in stream.connector.emits:
                 await self.load_dataset(record.dataset.name)
         stream.cursor = await self._from_state(load_cursor, stream.connector.name)
-        await self._from_state(register_streams, [self._registration(stream)])
+        await self._from_state(
+            register_streams, [stream.registration(self.intake.config.writer, self._clock.now())]
+        )
 
     async def _from_state(self, call: Callable[[Engine, T], R], argument: T) -> R:
         wait = 0.5
@@ -217,11 +267,12 @@ class StreamManager:
                 batch_size=records,
                 compare=False,
                 seen=SeenIndex(),
+                tenant=stream.tenant,
             )
 
         def note(commit: Commit) -> None:
             stream.last = commit
-            stream.failures = stream.failures + 1 if commit.outcome == "failed" else 0
+            stream.judge(commit, PollReport(), self._clock.monotonic(), self.control.config.slow_s)
 
         door = PushDoor(
             connector.name,
@@ -245,41 +296,47 @@ class StreamManager:
         stream.is_polling = True
         try:
             with metrics.POLL_SECONDS.labels(stream.connector.name).time():
-                commit = await self._one_poll(stream, asked, backfill)
+                commit, report = await self._one_poll(stream, asked, backfill)
         finally:
             stream.is_polling = False
+        now = self._clock.monotonic()
         self._note(stream, commit)
+        stream.judge(commit, report, now, self.control.config.slow_s)
         if stream.requests:
             stream.wake.set()
-        return self._wait_after(stream, commit, self._clock.monotonic() - started)
+        extra_s = self.control.throttle.extra_wait(stream.priority)
+        return stream.wait_after(commit, report, now, took=now - started, extra_s=extra_s)
 
     async def _one_poll(
         self, stream: Stream, asked: list[Request], backfill: Request | None
-    ) -> Commit:
+    ) -> tuple[Commit, PollReport]:
         session = self.new_session(
             stream.connector.name,
             stream.connector.source,
             cursor=dict(stream.cursor or {}),
             batch_size=stream.config.records_a_batch,
             request_ids=tuple(request.id for request in asked),
+            tenant=stream.tenant,
         )
         arguments = dict(backfill.arguments) if backfill is not None else {}
         try:
-            await self._drive(stream, session, arguments)
+            report = await self._drive(stream, session, arguments)
         except BaseException:
             await session.interrupt()
             raise
         commit = session.commit
         if commit is None:
             raise AssertionError("a finished session has a commit")
-        return commit
+        return commit, report
 
-    async def _drive(self, stream: Stream, session: PollSession, arguments: dict[str, Any]) -> None:
-        connector = stream.connector
+    async def _drive(
+        self, stream: Stream, session: PollSession, arguments: dict[str, Any]
+    ) -> PollReport:
+        connector, report = stream.connector, None
         if isinstance(connector, PushConnector):
             raise TypeError(f"{connector.name} pushes; it is not polled")
         try:
-            await connector.run_poll(session, arguments)
+            report = await connector.run_poll(session, arguments)
         except Exception as error:
             # A bug in one connector must not end the others; it is recorded as that poll's end.
             log.exception("poll_crashed", stream=stream.connector.name)
@@ -287,16 +344,12 @@ class StreamManager:
                 await session.finish("failed", error=error)
         if session.commit is None:
             await session.finish("failed", error=EmdataError("the connector finished no poll"))
+        return report or PollReport()
 
     def _note(self, stream: Stream, commit: Commit) -> None:
         stream.last = commit
         if commit.cursor is not None:
             stream.cursor = dict(commit.cursor)
-        if commit.outcome == "failed":
-            stream.failures += 1
-        else:
-            stream.failures = 0
-            stream.last_good = self._clock.monotonic()
         log.info(
             "poll_done",
             stream=commit.stream,
@@ -307,42 +360,15 @@ class StreamManager:
             accepted={name: counts.accepted for name, counts in commit.datasets.items()},
         )
 
-    def _wait_after(self, stream: Stream, commit: Commit, took: float) -> float:
-        every = stream.config.every_seconds
-        if commit.outcome == "failed":
-            return self._retry_seconds(stream)
-        if any(counts.deferred for counts in commit.datasets.values()):
-            return min(every, 30.0)
-        return max(every - took, min(every, 0.1))
+    def _admits(self, tenant: str) -> Callable[..., bool]:
+        """Whether a record may be taken: room in the buffer, and the tenant's quota."""
+        admits, quotas = self.intake.admits, self.control.quotas
 
-    def _retry_seconds(self, stream: Stream) -> float:
-        doubled = RETRY_FIRST * 2.0 ** min(stream.failures - 1, 20)
-        longest = max(stream.config.every_seconds, RETRY_FIRST)
-        return min(doubled, longest) * random.uniform(0.8, 1.2)  # noqa: S311  spreading
+        def may(priority: Priority, of: str = tenant) -> bool:
+            return admits(priority) and quotas.admits(priority, of)
 
-    def _registration(self, stream: Stream) -> dict[str, Any]:
-        return {
-            "stream": stream.connector.name,
-            "source": stream.connector.source,
-            "writer": self.intake.config.writer,
-            "datasets": [record.dataset.name for record in stream.connector.emits],
-            "every_seconds": max(1, round(stream.config.every_seconds)),
-            "is_on": True,
-            "updated_at": self._clock.now(),
-        }
+        return may
 
-    def _row(self, name: str, stream: Stream) -> dict[str, Any]:
-        last = stream.last
-        return {
-            "stream": name,
-            "source": stream.connector.source,
-            "mode": stream.config.mode,
-            "every_seconds": stream.config.every_seconds,
-            "is_polling": stream.is_polling,
-            "is_loaded": stream.cursor is not None,
-            "failures": stream.failures,
-            "last_outcome": None if last is None else last.outcome,
-            "last_finished_at": None if last is None else last.finished_at,
-            "last_error": None if last is None else last.error,
-            "last_rows": None if last is None else last.rows,
-        }
+    def _count_streams(self, tenant: str) -> None:
+        count = sum(stream.tenant == tenant for stream in self._streams.values())
+        metrics.ACTIVE_STREAMS.labels(tenant).set(count)

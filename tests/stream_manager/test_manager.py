@@ -16,10 +16,12 @@ from emdata.errors import StateUnavailable
 from emdata.state.requests import Request
 from stream_manager import applier as applier_module
 from stream_manager import manager as manager_module
-from stream_manager.connector import StreamConfig
+from stream_manager.connector import PollReport, StreamConfig
+from stream_manager.control import Control, ControlConfig
 from stream_manager.intake import Intake, IntakeConfig
-from stream_manager.manager import Stream, StreamManager
+from stream_manager.manager import StreamManager
 from stream_manager.session import PollSession
+from stream_manager.streams import Stream
 from tests.stream_manager.test_session import AT, Thing, thing
 
 Poll = Callable[[PollSession, dict[str, Any]], Awaitable[object]]
@@ -34,8 +36,9 @@ class Made:
     def __init__(self, name: str, poll: Poll) -> None:
         self.name, self._poll = name, poll
 
-    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> None:
-        await self._poll(session, arguments)
+    async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> PollReport | None:
+        report = await self._poll(session, arguments)
+        return report if isinstance(report, PollReport) else None
 
 
 class World:
@@ -48,7 +51,6 @@ class World:
         monkeypatch.setattr(manager_module, "load_cursor", lambda _e, _s: self._state({}))
         monkeypatch.setattr(manager_module, "load_seen", lambda _e, _d: self._state({}))
         monkeypatch.setattr(manager_module, "register_streams", lambda _e, _r: self._state(None))
-        monkeypatch.setattr(manager_module, "RETRY_FIRST", 0.01)
         monkeypatch.setattr(applier_module, "apply_commit", self._apply)
         engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
         self.intake = Intake(
@@ -59,7 +61,17 @@ class World:
             is_up=lambda: False,
         )
         self.intake.start(self.intake.open())
-        self.manager = StreamManager(self.intake, engine, ManualClock(AT), is_simulated=True)
+        self.clock = ManualClock(AT)
+        self.waiting: dict[str, int] = {}
+        control = Control(
+            ControlConfig(breaker_open_s=0.01, breaker_waits=(0, 0.01, 0.01)),
+            self.clock,
+            depths=self.intake.queues.depths,
+            waiting=lambda tenant: self.waiting.get(tenant, 0),
+        )
+        self.manager = StreamManager(
+            self.intake, engine, self.clock, is_simulated=True, control=control
+        )
 
     def _state(self, value: Any) -> Any:
         if self.state_is_away:
@@ -70,8 +82,10 @@ class World:
         self.commits.append(commit)
         return True
 
-    def start(self, name: str, poll: Poll, *, every: float = 0.01) -> Stream:
-        self.manager.start_streaming(Made(name, poll), StreamConfig(every))
+    def start(
+        self, name: str, poll: Poll, *, every: float = 0.01, tenant: str = "public"
+    ) -> Stream:
+        self.manager.start_streaming(Made(name, poll), StreamConfig(every), tenant)
         return self.manager._streams[name]
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -135,13 +149,6 @@ async def test_a_ledger_that_does_not_balance_is_never_committed_and_the_stream_
     await world.until(lambda: "ok" in world.outcomes("forged"))
     assert len(turns) >= 2
     assert all(commit.balances() for commit in world.commits)
-
-
-async def test_after_any_number_of_failures_the_wait_is_the_interval(world: World) -> None:
-    stream = Stream(Made("x", good), StreamConfig(300))
-    for failures in (1, 10, 1024, 5000):
-        stream.failures = failures
-        assert 0 < world.manager._retry_seconds(stream) <= 360
 
 
 async def test_a_request_is_polled_once_however_often_it_is_heard(world: World) -> None:
