@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from emdata.contracts.base import Record
+from emdata.errors import SettingError
 from stream_manager.push.door import PushDoor
 from stream_manager.session import PollSession
 
@@ -105,3 +106,15 @@ class PushConnector(Protocol):
         A message is acknowledged to its sender only after ``door.take`` returned.
         """
         ...
+
+
+Streams = list[tuple[Connector | PushConnector, StreamConfig]]
+
+
+def choose_streams(streams: Streams, names: Sequence[str]) -> Streams:
+    """Return the streams of these names, or all for none; raises SettingError for an unknown."""
+    known = [connector.name for connector, _ in streams]
+    for name in names:
+        if name not in known:
+            raise SettingError("EMDATA_STREAMS", value=name, allowed=", ".join(known))
+    return [one for one in streams if not names or one[0].name in names]
