@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from paho.mqtt.client import MQTTMessage
 from prometheus_client import Counter, Gauge
@@ -38,21 +39,13 @@ class MqttConnector:
     """
 
     name = "iot_mqtt"
+    source = IotSensorReading.dataset.source
+    emits: ClassVar[Sequence[type[Record]]] = (IotSensorReading,)
 
     def __init__(self, broker: Callable[[], Broker], clock: Clock) -> None:
         self._broker, self._clock = broker, clock
         self._inbox: deque[MQTTMessage] = deque()
         self._arrival = asyncio.Event()
-
-    @property
-    def source(self) -> str:
-        """The upstream's short name."""
-        return IotSensorReading.dataset.source
-
-    @property
-    def emits(self) -> Sequence[type[Record]]:
-        """The contracts it delivers."""
-        return (IotSensorReading,)
 
     async def run_push(self, door: PushDoor) -> None:
         """Stay connected and hand over what arrives until cancelled."""

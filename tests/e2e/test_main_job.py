@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from emdata.contracts import contracts
 from emdata.state import connect
 from emdata.state.ledger import balances, hours, is_landed
 from emdata.state.requests import answers, ask_polls
 from runtime.tasks import state_dsn
+from scrapers.base import find_scrapers
 from tests.e2e import recount
 from tests.e2e.witness import Difference, Simulator, differences, hour_differences
 from tests.support.platform import Platform, running_platform
@@ -98,7 +98,8 @@ def assert_ledger_settled(world: World) -> None:
 
     wait_for(settled, 60, "the ledger to settle")
     rows = balances(world.engine)
-    assert {row["dataset"] for row in rows} == set(contracts())
+    polled = {one.dataset.name for scraper in find_scrapers().values() for one in scraper.emits}
+    assert {row["dataset"] for row in rows} == polled
     for row in rows:
         assert row["high_seq"] == row["landed"] + row["dead"]
         assert row["dead"] == 0
