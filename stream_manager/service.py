@@ -24,7 +24,8 @@ from emdata.settings import Settings
 from emdata.state.database import connect
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
-from stream_manager.connector import Connector, PushConnector, StreamConfig
+from stream_manager.connector import Streams, choose_streams
+from stream_manager.controls import Controls
 from stream_manager.fence import Fenced
 from stream_manager.ingest import IngestApp
 from stream_manager.intake import Intake, IntakeConfig
@@ -41,7 +42,6 @@ from stream_manager.retention import keep_retention
 from stream_manager.roles import hold_buffer
 
 log = get_logger(__name__)
-Streams = list[tuple[Connector | PushConnector, StreamConfig]]
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,11 @@ class ServiceConfig:
 async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     """Run until SIGTERM or SIGINT; stops within about ten seconds, losing nothing.
 
-    Raises ServiceError when the buffer is in use by another process.
+    Raises ServiceError when the buffer is in use by another process, SettingError when a stream
+    is to run that there is not.
     """
     settings, clock = config.settings, SystemClock()
+    running = choose_streams(streams(), settings.streams)
     engine = connect(config.dsn)
     ending, holder = Ending(), holder_name()
     claim = await hold_buffer(config.buffer_directory, engine, settings, clock, holder, ending.stop)
@@ -94,7 +96,11 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     )
     lease.start()
     intake.start(intake.open())
-    manager = StreamManager(intake, engine, clock, is_simulated=config.is_simulated)
+    controls = Controls(settings, intake, engine, clock, config.records)
+    controls.start()
+    manager = StreamManager(
+        intake, engine, clock, is_simulated=config.is_simulated, control=controls.control
+    )
     keeper = LedgerKeeper(
         intake,
         engine,
@@ -112,7 +118,6 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         lambda: _status(manager, keeper, config, lease),
         config.push_keys,
     ).app()
-    running = streams()
     for connector, stream in running:
         manager.start_streaming(connector, stream)
     redriver = _redriver(manager, engine, config, [connector for connector, _ in running])
@@ -120,15 +125,18 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     redriving = asyncio.create_task(redriver.run())
     keep = timedelta(days=settings.raw_retention_days)
     retention = asyncio.create_task(keep_retention(config.raw_store, clock, keep))
+    controlling = asyncio.create_task(controls.run())
     try:
         await _serve_http(app, settings.manager_port, ending)
     finally:
         log.info("manager_stopping", crashed=ending.crashed)
-        tasks = {listener, retention, redriving}
+        tasks = {listener, retention, redriving, controlling}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=1.0)
-        await asyncio.gather(manager.stop(), asyncio.to_thread(keeper.stop))
+        await asyncio.gather(
+            manager.stop(), asyncio.to_thread(keeper.stop), asyncio.to_thread(controls.stop)
+        )
         await asyncio.to_thread(intake.stop)
         await asyncio.to_thread(lease.stop)
         claim.close()
@@ -212,6 +220,8 @@ def _status(
         "is_ready": intake.is_ready() and manager.is_loaded(),
         "freshness": keeper.freshness.rows(),
         "sources": manager.status(),
+        "tenants": manager.tenants(),
+        "control": manager.control.status(),
         "ledger": keeper.rows(),
         "queues": intake.queues.depths(),
         "buffer": {

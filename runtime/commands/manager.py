@@ -40,8 +40,8 @@ def run(
     from scrapers.http import HttpClient
     from scrapers.loop import PollConnector
     from scrapers.push.streams import push_connectors
-    from stream_manager.connector import StreamConfig
-    from stream_manager.service import ServiceConfig, Streams, serve
+    from stream_manager.connector import StreamConfig, Streams
+    from stream_manager.service import ServiceConfig, serve
 
     context = load_context()
     settings, paths = context.settings, context.paths

@@ -13,6 +13,8 @@ from runtime.status.section import Cell, Section
 _TITLES = {
     "freshness": "Freshness",
     "sources": "Sources",
+    "control": "Control",
+    "tenants": "Tenants",
     "ledger": "Ledger",
     "queues": "Queues",
     "buffer": "Buffer",
