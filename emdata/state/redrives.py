@@ -57,8 +57,12 @@ class RedriveFrame:
 
     @property
     def hour(self) -> datetime | None:
-        """The hour in which the letters were rejected; None leaves the re-drive in its own."""
-        hours = {one.hour for one in self._tried} if self.is_moved else set()
+        """The hour in which the letters were rejected; None leaves the re-drive in its own.
+
+        What an interrupted one had accepted belongs there too: driven again, it is unchanged.
+        """
+        belongs = self.is_moved or self.outcome == "interrupted"
+        hours = {one.hour for one in self._tried} if belongs else set()
         return hours.pop() if len(hours) == 1 else None
 
     def settle(self, finished: datetime) -> None:
