@@ -12,7 +12,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -28,6 +28,7 @@ from scrapers.httpdate import http_date
 
 if TYPE_CHECKING:
     from scrapers.http import HttpClient, Response
+    from scrapers.prepared import PreparedRows
 
 _KEPT_HEADERS = frozenset(
     {"age", "cache-control", "content-type", "date", "etag", "expires", "last-modified"}
@@ -224,6 +225,13 @@ class EmergencyDataScraper(ABC):
 
         Raises RowError or ContractError, which cost this row only.
         """
+
+    def prepare(self, document: Document) -> Iterator[PreparedRows] | None:
+        """Turn a whole table into columns ready for the buffer; None: ``rows`` and ``parse`` do.
+
+        It must say what these two say. Raises DocumentError as ``rows`` does.
+        """
+        return None
 
     @abstractmethod
     def next_cursor(self, cursor: Cursor, seen: Watermark) -> Cursor:

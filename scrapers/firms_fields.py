@@ -107,11 +107,17 @@ def _renamed(names: Sequence[str]) -> str | None:
     return None
 
 
-def record_of(row: dict[str, str], layout: Layout) -> FireDetection:
-    """Turn the texts of one row, by column name, into a record.
+def record_of(raw: bytes, layout: Layout) -> FireDetection:
+    """Turn the bytes of one row into a record; one comma too many at its end means nothing.
 
     Raises RowError naming the field.
     """
+    texts = wire.csv_fields(raw)
+    if len(texts) == len(layout.names) + 1 and not texts[-1]:
+        texts.pop()
+    if len(texts) != len(layout.names):
+        raise RowError(f"CSV row has {len(texts)} fields; the header names {len(layout.names)}")
+    row = dict(zip(layout.names, texts, strict=True))
     instrument_checked(row.get("instrument", ""), layout.family)
     collection, processing = version_of(row["version"])
     confidence, percent = confidence_of(row["confidence"], layout.family)

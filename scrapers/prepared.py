@@ -1,0 +1,115 @@
+"""Many rows at once, ready for the buffer: what a columnar source gives instead of records."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from emdata.contracts.base import Record
+from emdata.errors import EmdataError
+from scrapers.columnar_csv import CsvTable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+ROWS_AT_ONCE = 2_000
+"""Rows between two looks at what else is waiting; the urgent ones must not wait for long."""
+
+
+@dataclass(slots=True)
+class PreparedRows:
+    """Some rows of one document: columns of what was parsed, and rows that were rejected.
+
+    The columns are what ``Record`` gives row by row: ``payload()``, ``record_key()`` and so on.
+    """
+
+    record: type[Record]
+    kafka_keys: list[str]
+    record_keys: list[str]
+    versions: list[str | None]
+    payloads: list[bytes]
+    key_hashes: list[bytes]
+    content_hashes: list[bytes]
+    priorities: list[int]
+    newest_event: datetime | None
+    rejected: list[tuple[bytes, EmdataError]] = field(default_factory=list)
+
+    def insert(self, index: int, record: Record) -> None:
+        """Put the columns of one record at ``index``."""
+        self.kafka_keys.insert(index, record.kafka_key())
+        self.record_keys.insert(index, record.record_key())
+        self.versions.insert(index, record.version_text())
+        self.payloads.insert(index, record.payload())
+        self.key_hashes.insert(index, record.key_hash())
+        self.content_hashes.insert(index, record.content_hash())
+        self.priorities.insert(index, int(record.priority()))
+        event = getattr(record, record.dataset.event_time)
+        if self.newest_event is None or event > self.newest_event:
+            self.newest_event = event
+
+
+def prepare(
+    record: type[Record],
+    table: CsvTable,
+    sent: pl.DataFrame,
+    versions: Sequence[str],
+    parse: Callable[[bytes], Record],
+) -> Iterator[PreparedRows]:
+    """Yield the rows of a table in their order, some at a time.
+
+    sent: kafka_key, record_key, payload, event (text in UTC), rank (index into ``versions``),
+    priority and is_sure, a row per row of the table's frame. parse: for rows that are not sure or
+    not plain; an EmdataError of it rejects that row.
+    """
+    positions = table.positions
+    slow = list(table.odd)
+    if not sent["is_sure"].all():
+        doubtful = (~sent["is_sure"]).arg_true().to_list()
+        slow = sorted([*slow, *(row if positions is None else positions[row] for row in doubtful)])
+        kept = sent["is_sure"].arg_true().to_list()
+        positions = kept if positions is None else [positions[row] for row in kept]
+        sent = sent.filter(sent["is_sure"])
+    where: Sequence[int] = range(sent.height) if positions is None else positions
+    for start in range(0, table.height, ROWS_AT_ONCE):
+        end = start + ROWS_AT_ONCE
+        first, last = bisect_left(where, start), bisect_left(where, end)
+        part = _columns(record, sent.slice(first, last - first), versions)
+        inserted = 0
+        for position in slow[bisect_left(slow, start) : bisect_left(slow, end)]:
+            raw = bytes(table.records[position])
+            try:
+                found = parse(raw)
+            except EmdataError as error:
+                part.rejected.append((raw, error))
+                continue
+            part.insert(bisect_left(where, position) - first + inserted, found)
+            inserted += 1
+        yield part
+
+
+def _columns(record: type[Record], sent: pl.DataFrame, versions: Sequence[str]) -> PreparedRows:
+    import polars as pl
+
+    payloads = sent["payload"].cast(pl.Binary).to_list()
+    keys = sent["record_key"].to_list()
+    newest = sent["event"].max()
+    return PreparedRows(
+        record=record,
+        kafka_keys=sent["kafka_key"].to_list(),
+        record_keys=keys,
+        versions=[versions[rank] for rank in sent["rank"].to_list()],
+        payloads=payloads,
+        key_hashes=[_sha256(key.encode()).digest()[:16] for key in keys],
+        content_hashes=[_sha256(payload).digest()[:16] for payload in payloads],
+        priorities=sent["priority"].to_list(),
+        newest_event=(
+            datetime.fromisoformat(newest).replace(tzinfo=UTC) if isinstance(newest, str) else None
+        ),
+    )
+
+
+_sha256 = hashlib.sha256
