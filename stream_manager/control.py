@@ -68,7 +68,8 @@ class ControlConfig:
 
 class Control:
     """depths: waiting records by priority name. waiting: those of a tenant. lag_s: seconds that
-    landing is behind, None when not known. audit: as ``AuditTrail.note``."""
+    landing is behind, None when not known. audit: as ``AuditTrail.note``. tenants: those that have
+    or had a stream, by the manager."""
 
     def __init__(
         self,
@@ -89,9 +90,11 @@ class Control:
         self.overflow = CriticalOverflow(config.critical_waiting)
         self.throttle = Throttle(config.throttle)
         self.quotas = TenantQuotas(waiting, config.tenant_quota, config.tenant_quotas)
+        self.tenants: set[str] = set()
         self.destination = DestinationBreaker(
             Breaker(config.breaker_open_s, waits=config.breaker_waits), config.report_s
         )
+        self._kafka = self.destination.state
 
     def decide(self, record: Record, source: str, tenant: str = PUBLIC) -> Priority:
         """Return the priority of a record that is about to be accepted; counts CRITICAL ones."""
@@ -128,7 +131,9 @@ class Control:
                 depth=fullest,
             )
         metrics.THROTTLING.set(after)
-        metrics.BREAKER_STATE.labels("destination", "kafka").set(self.destination.state)
+        for tenant in self.tenants:
+            metrics.TENANT_WAITING.labels(tenant).set(self.quotas.waiting(tenant))
+        self._show_kafka()
 
     def status(self) -> dict[str, Any]:
         """Return what is in force, as plain JSON."""
@@ -150,6 +155,13 @@ class Control:
             return priority
         metrics.CRITICAL_DEMOTED.labels(name, "limit").inc()
         return Priority.HIGH
+
+    def _show_kafka(self) -> None:
+        state = self.destination.state
+        metrics.BREAKER_STATE.labels("destination", "kafka").set(state)
+        if state is not self._kafka:
+            log.warning("kafka_breaker", state=state.name.lower(), before=self._kafka.name.lower())
+            self._kafka = state
 
     def _note_critical(self, waiting: int) -> None:
         change = self.overflow.note(waiting)

@@ -79,6 +79,7 @@ class StreamManager:
             control.new_breaker(config.every_seconds),
         )
         self._streams[name] = stream
+        control.tenants.add(tenant)
         stream.show_breaker()
         self._count_streams(tenant)
         log.info(
@@ -104,6 +105,7 @@ class StreamManager:
         if stream.task is not None:
             stream.task.cancel()
             await asyncio.wait({stream.task}, timeout=STOP_SECONDS)
+        metrics.BREAKER_STATE.remove("source", name)
 
     async def stop(self) -> None:
         """Stop all streams."""

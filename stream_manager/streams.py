@@ -12,11 +12,13 @@ from emdata.clock import Monotonic
 from emdata.commits import Commit
 from emdata.contracts.base import Priority
 from emdata.state.requests import Request
+from emdata.telemetry import get_logger
 from stream_manager import metrics
 from stream_manager.breaker import Breaker, State
 from stream_manager.connector import Connector, PollReport, PushConnector, StreamConfig
 from stream_manager.tenants import PUBLIC
 
+log = get_logger(__name__)
 SHORTEST_WAIT = 0.1
 BUFFER_WAIT = 30.0
 """Seconds, at most, until a poll is tried again whose records the buffer did not take."""
@@ -30,7 +32,8 @@ class Stream:
     """Belongs to the manager's event loop.
 
     asked: ids of requests already taken; their answer reaches PostgreSQL some time later.
-    waits_s: how long it waits beside its interval, because it is throttled.
+    waits_s: how long it waits beside its interval, because it is throttled. opened: how often its
+    breaker had opened when that was said last.
     """
 
     connector: Connector | PushConnector
@@ -48,6 +51,7 @@ class Stream:
     failures: int = 0
     is_polling: bool = False
     waits_s: float = 0.0
+    opened: int = 0
 
     def begin_poll(self, now: Monotonic) -> None:
         """Note an attempt; its wait is over, or somebody asks, and then it is the probe."""
@@ -93,8 +97,11 @@ class Stream:
         return max(usual, self.breaker.wait(now))
 
     def show_breaker(self) -> None:
-        """Set the metric."""
+        """Set the metric, and say it once when the breaker opened."""
         metrics.BREAKER_STATE.labels("source", self.connector.name).set(self.breaker.state)
+        if self.breaker.opened > self.opened:
+            self.opened = self.breaker.opened
+            log.warning("source_left_alone", stream=self.connector.name, failures=self.failures)
 
     def registration(self, writer: int, now: datetime) -> dict[str, Any]:
         """Return the row of table ``streams``."""
