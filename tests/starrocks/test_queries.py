@@ -101,7 +101,6 @@ CLOSED = [
     "PREPARE x AS SELECT 1",
     "DROP DATABASE __starrocks",
     "DELETE FROM __starrocks.users",
-    "BEGIN",
 ]
 
 

@@ -258,8 +258,13 @@ def test_create_table_as_keeps_types_of_starrocks(sql: Statements) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "CREATE TABLE d.no (a INT, b BIGINT SUM) AGGREGATE KEY (a) DISTRIBUTED BY HASH(a)",
-        "CREATE TABLE d.no (a INT) UNIQUE KEY (a) DISTRIBUTED BY HASH(a)",
+        "CREATE TABLE d.no (a INT, b BIGINT) AGGREGATE KEY (a) DISTRIBUTED BY HASH(a)",
+        "CREATE TABLE d.no (a INT, b BIGINT SUM) DUPLICATE KEY (a) DISTRIBUTED BY HASH(a)",
+        "CREATE TABLE d.no (a INT, b STRING SUM) AGGREGATE KEY (a) DISTRIBUTED BY HASH(a)",
+        "CREATE TABLE d.no (a INT, b INT AS nosuch + 1) DUPLICATE KEY (a)",
+        "CREATE TABLE d.no (a INT, b INT NOT NULL AS a + 1) DUPLICATE KEY (a)",
+        "CREATE TABLE d.no (a INT, b INT AS (SELECT 1)) DUPLICATE KEY (a)",
+        "CREATE TABLE d.no (a INT AUTO_INCREMENT) DUPLICATE KEY (a)",
         "CREATE TABLE d.no (a INT, b INT) PRIMARY KEY (b) DISTRIBUTED BY HASH(b)",
         "CREATE TABLE d.no (a DOUBLE) PRIMARY KEY (a) DISTRIBUTED BY HASH(a)",
         "CREATE TABLE d.no (a INT, a INT) DUPLICATE KEY (a)",

@@ -73,7 +73,7 @@ class Connection:
                 pass
         finally:
             self._sessions.remove(session)
-            session.connection.close()
+            session.close()
 
     # Login
 

@@ -101,18 +101,6 @@ def kill(context: Context, found: list[Token], sql: str) -> Done:
     return Done()
 
 
-def begin(_context: Context, _found: list[Token], _sql: str) -> Done:
-    raise unsupported(
-        "BEGIN: each statement commits by itself; several loads commit together through the "
-        "transaction API on HTTP"
-    )
-
-
-def end_transaction(_context: Context, _found: list[Token], _sql: str) -> Done:
-    """COMMIT and ROLLBACK outside of a transaction do nothing, as in StarRocks."""
-    return Done()
-
-
 def accepted(_context: Context, _found: list[Token], _sql: str) -> Done:
     """Statements about statistics, which DuckDB keeps by itself."""
     return Done()

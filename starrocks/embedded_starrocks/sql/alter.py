@@ -19,7 +19,7 @@ from embedded_starrocks.errors import (
     unsupported,
 )
 from embedded_starrocks.mysql.resultset import Done
-from embedded_starrocks.sql import ddl, dialect, dml
+from embedded_starrocks.sql import ddl, dialect, inserting
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.rewrite import Rewriter, find_relation
@@ -311,5 +311,5 @@ def refresh(context: Context, found: list[Token], sql: str) -> Done:
     plan = Rewriter(context.scope()).query(dialect.parse(relation.definition))
     with context.store.write() as connection:
         connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
-        dml.insert_rows(connection, relation, relation.columns, plan)
+        inserting.insert_rows(context, connection, relation, relation.columns, plan)
     return Done()

@@ -7,6 +7,7 @@ import datetime
 import itertools
 import threading
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -29,6 +30,9 @@ from embedded_starrocks.storage.rights import (
     TABLE,
 )
 from embedded_starrocks.storage.store import Store
+
+if TYPE_CHECKING:
+    from embedded_starrocks.sql.transactions import Transaction
 
 # What version() gives, and what current_version() gives: StarRocks' release whose SQL is followed.
 MYSQL_VERSION = "8.0.33"
@@ -112,6 +116,13 @@ class Session:
     writing_thread: int = 0
     # Roles chosen by SET ROLE; None stands for the user's default roles.
     roles: frozenset[str] | None = None
+    transaction: Transaction | None = None
+
+    def close(self) -> None:
+        """Throw away what is not committed, and let go of DuckDB."""
+        if self.transaction is not None:
+            self.transaction.drop(self.connection)
+        self.connection.close()
 
     def kill(self, whole_connection: bool) -> None:
         """Stop the running statement, and the connection when asked to."""

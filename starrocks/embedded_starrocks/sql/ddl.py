@@ -17,9 +17,10 @@ from embedded_starrocks.errors import (
     unsupported,
 )
 from embedded_starrocks.mysql.resultset import Done
-from embedded_starrocks.sql import dml
+from embedded_starrocks.sql import inserting
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.rewrite import Plan, Rewriter, find_relation, resolve_database
+from embedded_starrocks.sql.rowexpr import generated_columns
 from embedded_starrocks.sql.tabledef import (
     check_name,
     clauses_of,
@@ -91,11 +92,14 @@ def _create_table(context: Context, tree: exp.Create) -> Done:
             if tree.args.get("exists"):
                 return Done()
             raise table_exists(name)
-        metadata.insert_relation(connection, relation)
+        # An expression that can't be computed is an error now, not at the first row.
+        generated_columns(context.catalog, relation)
+        relation = metadata.insert_relation(connection, relation)
         tables.create_table(connection, relation)
+        tables.create_counter(connection, relation)
         if plan is None:
             return Done()
-        return Done(dml.insert_rows(connection, relation, selected, plan))
+        return Done(inserting.insert_rows(context, connection, relation, selected, plan))
 
 
 def _keys_first(tree: exp.Create, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -229,9 +233,9 @@ def _create_materialized_view(context: Context, tree: exp.Create) -> Done:
             if tree.args.get("exists"):
                 return Done()
             raise table_exists(name)
-        metadata.insert_relation(connection, relation)
+        relation = metadata.insert_relation(connection, relation)
         tables.create_table(connection, relation)
-        dml.insert_rows(connection, relation, relation.columns, plan)
+        inserting.insert_rows(context, connection, relation, relation.columns, plan)
     return Done()
 
 
@@ -262,9 +266,11 @@ def _drop_database(context: Context, name: str, if_exists: bool) -> Done:
     with context.store.change() as connection:
         for relation in context.catalog.in_database(found):
             metadata.delete_relation(connection, relation)
+            tables.drop_counter(connection, relation)
         connection.execute(f"DROP SCHEMA {quoted(found)} CASCADE")
         for table, column in (("databases", "name"), ("labels", "db"), ("grants", "db")):
             connection.execute(f"DELETE FROM {SCHEMA}.{table} WHERE {column} = ?", [found])
+    context.store.labels.forget_database(found)
     return Done()
 
 
@@ -293,10 +299,14 @@ def _drop_relation(context: Context, table: exp.Table, wanted: str, if_exists: b
 def drop_physical(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
     kind = "VIEW" if relation.kind == "VIEW" else "TABLE"
     connection.execute(f"DROP {kind} {qualified(relation.db, relation.name)}")
+    tables.drop_counter(connection, relation)
 
 
 def truncate(context: Context, tree: exp.TruncateTable) -> Done:
-    relation = find_relation(context.scope(), tree.expressions[0])
+    table = tree.expressions[0]
+    if tree.args.get("partition") or table.args.get("partition"):
+        raise unsupported("TRUNCATE of a named PARTITION; use DELETE with a condition")
+    relation = find_relation(context.scope(), table)
     context.require("DELETE", relation.db, relation.name)
     if relation.kind != "TABLE":
         raise unknown_table(relation.db, relation.name)

@@ -1,34 +1,33 @@
-"""INSERT, UPDATE, DELETE: every one a transaction of its own, as in StarRocks."""
+"""INSERT, UPDATE, DELETE: every one a transaction of its own, but for INSERT behind BEGIN."""
 
 from __future__ import annotations
-
-import re
 
 import duckdb
 from sqlglot import exp
 
 from embedded_starrocks.errors import semantic_error, unknown_column, unsupported
 from embedded_starrocks.mysql.resultset import Done
-from embedded_starrocks.sql import dialect
+from embedded_starrocks.sql import transactions
 from embedded_starrocks.sql.context import Context
+from embedded_starrocks.sql.inserting import (
+    columns_by_name,
+    fill_stage,
+    insert_rows,
+    overwrite,
+    target_columns,
+    with_defaults,
+)
 from embedded_starrocks.sql.rewrite import Plan, Rewriter, find_relation
+from embedded_starrocks.sql.rowexpr import generated_columns
 from embedded_starrocks.sql.values import checked, default_value
 from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
-from embedded_starrocks.storage.tables import (
-    ROW_NUMBER,
-    STAGE,
-    apply_stage,
-    count_rows,
-    drop_stage,
-)
-
-_DYNAMIC = re.compile(r"dynamic_overwrite\s*=\s*'?(\w+)", re.IGNORECASE)
+from embedded_starrocks.storage.tables import count_rows
 
 
 def insert(context: Context, tree: exp.Insert) -> Done:
-    """INSERT INTO or INSERT OVERWRITE, of VALUES or a query."""
-    table = tree.find(exp.Table)
-    if table is None:
+    """INSERT INTO or INSERT OVERWRITE, of VALUES or a query, with or without a label."""
+    table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if not isinstance(table, exp.Table):
         raise semantic_error("INSERT without a table")
     relation = find_relation(context.scope(), table)
     context.require("INSERT", relation.db, relation.name)
@@ -36,142 +35,53 @@ def insert(context: Context, tree: exp.Insert) -> Done:
         raise semantic_error(f"'{relation.name}' is a {relation.kind}; it takes no rows")
     if tree.args.get("partition") or table.args.get("partition"):
         raise unsupported("INSERT into a named PARTITION")
-    columns = _target_columns(tree, relation)
+    columns = target_columns(tree, relation)
     source = tree.expression
     if source is None:
         raise semantic_error("INSERT without rows")
-    plan = Rewriter(context.scope()).query(_with_defaults(source, columns))
+    if tree.args.get("with_") is not None and isinstance(source, exp.Query):
+        source.set("with_", tree.args["with_"])
+    plan = Rewriter(context.scope()).query(with_defaults(source, columns))
     context.require_reads(plan.reads)
-    with context.store.write() as connection:
-        if tree.args.get("overwrite"):
-            # Rows may come from the table itself: stage them before it is emptied.
-            _fill_stage(connection, relation, columns, plan)
-            if _is_dynamic(context, tree):
-                _empty_partitions(context, connection, relation)
-            else:
-                connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
-            affected = count_rows(connection)
-            apply_stage(connection, relation)
-            drop_stage(connection)
-            return Done(affected)
-        return Done(insert_rows(connection, relation, columns, plan))
-
-
-def _target_columns(tree: exp.Insert, relation: Relation) -> tuple[Column, ...]:
-    if not isinstance(tree.this, exp.Schema):
-        return relation.columns
-    found = []
-    for part in tree.this.expressions:
-        column = relation.column(part.name)
-        if column is None:
-            raise unknown_column(part.name, relation.name)
-        found.append(column)
-    return tuple(found)
-
-
-def _with_defaults(source: exp.Expr, columns: tuple[Column, ...]) -> exp.Expr:
-    """VALUES as a query, with DEFAULT replaced."""
-    if isinstance(source, exp.Subquery):
-        source = source.this
-    if not isinstance(source, exp.Values):
-        return source
-    for row in source.expressions:
-        values = row.expressions if isinstance(row, exp.Tuple) else [row]
-        if len(values) != len(columns):
-            raise semantic_error(
-                "Column count doesn't match value count: "
-                f"{len(columns)} columns, {len(values)} values"
-            )
-        for value, column in zip(values, columns, strict=True):
-            if isinstance(value, exp.Column) and value.name.upper() == "DEFAULT":
-                value.replace(_default_expression(column))
-            elif isinstance(value, exp.Column):
-                raise unknown_column(value.name, "VALUES")
-    names = [exp.to_identifier(f"c{index}") for index in range(len(columns))]
-    rows = exp.Values(
-        expressions=source.expressions,
-        alias=exp.TableAlias(this=exp.to_identifier("v"), columns=names),
-    )
-    return exp.select("*").from_(rows)
-
-
-def _default_expression(column: Column) -> exp.Expr:
-    if column.default is None:
-        return exp.Null()
-    if column.default.upper() == "CURRENT_TIMESTAMP":
-        return exp.CurrentTimestamp()
-    return exp.Literal.string(column.default)
-
-
-def insert_rows(
-    connection: duckdb.DuckDBPyConnection,
-    relation: Relation,
-    columns: tuple[Column, ...],
-    plan: Plan,
-) -> int:
-    """Rows of a query into a table, by its key model; the number of rows."""
-    _fill_stage(connection, relation, columns, plan)
-    affected = count_rows(connection)
-    apply_stage(connection, relation)
-    drop_stage(connection)
-    return affected
-
-
-def _fill_stage(
-    connection: duckdb.DuckDBPyConnection,
-    relation: Relation,
-    columns: tuple[Column, ...],
-    plan: Plan,
-) -> None:
-    described = connection.execute(f"DESCRIBE {plan.sql}").fetchall()
-    if len(described) != len(columns):
-        raise semantic_error(
-            "Column count doesn't match value count: "
-            f"{len(columns)} columns, {len(described)} values"
+    if tree.args.get("by_name"):
+        columns = columns_by_name(context.session.connection, relation, plan)
+    label = str(tree.meta.get("label", ""))
+    if context.session.transaction is not None:
+        return _insert_in_transaction(context, tree, relation, columns, plan)
+    if tree.args.get("overwrite"):
+        # Emptying a table is what TRUNCATE does, and needs the right for it in StarRocks, too.
+        context.require("DELETE", relation.db, relation.name)
+        return transactions.labelled(
+            context,
+            relation,
+            label,
+            lambda connection: overwrite(context, connection, tree, relation, columns, plan),
         )
-    position = {column.name: index for index, column in enumerate(columns)}
-    outputs = []
-    for column in relation.columns:
-        index = position.get(column.name)
-        if index is None:
-            if not column.nullable and column.default is None:
-                raise semantic_error(f"'{column.name}' must be explicitly mentioned in the columns")
-            value = default_value(column)
-        else:
-            value = checked(f"s.c{index}", str(described[index][1]), column)
-        outputs.append(f"{value} AS {quoted(column.name)}")
-    names = ", ".join(f"c{index}" for index in range(len(columns)))
-    drop_stage(connection)
-    connection.execute(
-        f"CREATE TEMP TABLE {STAGE} AS SELECT {', '.join(outputs)}, "
-        f"row_number() OVER () AS {ROW_NUMBER} FROM ({plan.sql}) AS s({names})"
+    return transactions.labelled(
+        context,
+        relation,
+        label,
+        lambda connection: insert_rows(context, connection, relation, columns, plan),
     )
 
 
-def _is_dynamic(context: Context, tree: exp.Insert) -> bool:
-    """Whether only the partitions that get rows are overwritten."""
-    setting = str(context.variable("dynamic_overwrite")).lower()
-    hint = _DYNAMIC.search(tree.args["hint"].sql("starrocks")) if tree.args.get("hint") else None
-    if hint is not None:
-        setting = hint.group(1).lower()
-    return setting in ("true", "1", "on")
-
-
-def _empty_partitions(
-    context: Context, connection: duckdb.DuckDBPyConnection, relation: Relation
-) -> None:
-    """Delete the rows of every partition that the stage has rows for."""
-    if not relation.partition_by or relation.partition_by.startswith(("RANGE", "LIST")):
-        raise unsupported(f"dynamic overwrite of {relation.name}: it has no expression partitions")
-    tree = dialect.parse(f"SELECT {relation.partition_by}")
-    parts = [Rewriter(context.scope()).expression(part) for part in tree.expressions]
-    part = "struct_pack(" + ", ".join(f"p{i} := {each}" for i, each in enumerate(parts)) + ")"
-    target = qualified(relation.db, relation.name)
-    connection.execute(
-        f"DELETE FROM {target} WHERE rowid IN (SELECT t.r FROM "
-        f"(SELECT rowid AS r, {part} AS p FROM {target}) AS t SEMI JOIN "
-        f"(SELECT DISTINCT {part} AS p FROM {STAGE}) AS s ON t.p IS NOT DISTINCT FROM s.p)"
-    )
+def _insert_in_transaction(
+    context: Context,
+    tree: exp.Insert,
+    relation: Relation,
+    columns: tuple[Column, ...],
+    plan: Plan,
+) -> Done:
+    """Stage the rows; they become visible with COMMIT."""
+    transaction = context.session.transaction
+    if transaction is None:
+        raise semantic_error("there is no open transaction")
+    if tree.args.get("overwrite"):
+        raise unsupported("INSERT OVERWRITE in a transaction")
+    stage = transaction.next_stage(relation)
+    fill_stage(context, context.session.connection, relation, columns, plan, stage)
+    transaction.stages.append((relation, stage))
+    return Done(count_rows(context.session.connection, stage))
 
 
 def delete(context: Context, tree: exp.Delete) -> Done:
@@ -179,18 +89,72 @@ def delete(context: Context, tree: exp.Delete) -> Done:
         raise unsupported("DELETE of several tables")
     relation = _changed_table(context, tree, "DELETE")
     where = tree.args.get("where")
-    if where is None and relation.key_model == "PRIMARY":
+    if where is None:
         raise semantic_error("Delete must specify where clause to prevent full table delete")
+    if relation.key_model != "PRIMARY":
+        _check_simple_delete(tree, relation)
     rewriter = Rewriter(context.scope())
+    prefix = _with(rewriter, tree)
     using = [rewriter.expression(table) for table in tree.args.get("using") or []]
     source = f" USING {', '.join(using)}" if using else ""
-    condition = f" WHERE {rewriter.expression(where.this)}" if where is not None else ""
+    condition = f" WHERE {rewriter.expression(where.this)}"
     context.require_reads(rewriter.plan.reads)
     target = qualified(relation.db, relation.name)
     alias = quoted(tree.this.alias_or_name)
     with context.store.write() as connection:
-        row = connection.execute(f"DELETE FROM {target} AS {alias}{source}{condition}").fetchone()
+        row = connection.execute(
+            f"{prefix}DELETE FROM {target} AS {alias}{source}{condition}"
+        ).fetchone()
     return Done(int(row[0]) if row else 0)
+
+
+_SIMPLE = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Is, exp.Between)
+
+
+def _parts_of_and(condition: exp.Expr) -> list[exp.Expr]:
+    condition = condition.unnest()
+    if isinstance(condition, exp.And):
+        return [*_parts_of_and(condition.this), *_parts_of_and(condition.expression)]
+    return [condition]
+
+
+def _check_simple_delete(tree: exp.Delete, relation: Relation) -> None:
+    """Outside of PRIMARY KEY tables StarRocks compares columns with values, joined by AND."""
+    if tree.args.get("using") or tree.args.get("with_"):
+        raise semantic_error(
+            f"DELETE with USING or WITH needs a PRIMARY KEY table: {relation.name}"
+        )
+    for part in _parts_of_and(tree.args["where"].this):
+        inner = part.this if isinstance(part, exp.Not) else part
+        if not isinstance(inner, _SIMPLE) or not isinstance(inner.this, exp.Column):
+            raise semantic_error(
+                "DELETE outside of PRIMARY KEY tables takes `column operator value`, joined by AND"
+            )
+        if inner.find(exp.Query) or any(
+            isinstance(node, exp.Column) and node is not inner.this for node in inner.walk()
+        ):
+            raise semantic_error("DELETE outside of PRIMARY KEY tables takes values only")
+        is_key = inner.this.name.lower() in {key.lower() for key in relation.keys}
+        if relation.key_model in ("AGGREGATE", "UNIQUE") and not is_key:
+            raise semantic_error(f"Where clause only supports key columns: {inner.this.name}")
+
+
+def _with(rewriter: Rewriter, tree: exp.Expr) -> str:
+    """The WITH clause in front of an UPDATE or DELETE."""
+    with_ = tree.args.get("with_")
+    return f"{rewriter.expression(with_)} " if with_ is not None else ""
+
+
+def _regenerate(
+    context: Context, connection: duckdb.DuckDBPyConnection, relation: Relation
+) -> None:
+    """Compute generated columns again where an UPDATE changed what they are made of."""
+    target = qualified(relation.db, relation.name)
+    for name, value in generated_columns(context.catalog, relation).items():
+        connection.execute(
+            f"UPDATE {target} SET {quoted(name)} = {value} "
+            f"WHERE {quoted(name)} IS DISTINCT FROM {value}"
+        )
 
 
 def update(context: Context, tree: exp.Update) -> Done:
@@ -201,6 +165,7 @@ def update(context: Context, tree: exp.Update) -> Done:
     if tree.args.get("where") is None and not tree.this.args.get("joins"):
         raise semantic_error("must specify where clause to prevent full table update")
     rewriter = Rewriter(context.scope())
+    prefix = _with(rewriter, tree)
     sets = [_assignment(rewriter, relation, part) for part in tree.expressions]
     joined, conditions = _joined(tree)
     source = ""
@@ -212,8 +177,9 @@ def update(context: Context, tree: exp.Update) -> Done:
     alias = quoted(tree.this.alias_or_name)
     with context.store.write() as connection:
         row = connection.execute(
-            f"UPDATE {target} AS {alias} SET {', '.join(sets)}{source} WHERE {condition}"
+            f"{prefix}UPDATE {target} AS {alias} SET {', '.join(sets)}{source} WHERE {condition}"
         ).fetchone()
+        _regenerate(context, connection, relation)
     return Done(int(row[0]) if row else 0)
 
 
@@ -236,13 +202,19 @@ def _joined(tree: exp.Update) -> tuple[list[exp.Expr], list[exp.Expr]]:
     return tables, conditions
 
 
+def _is_default(value: exp.Expr) -> bool:
+    return isinstance(value, exp.Column | exp.Var) and value.name.upper() == "DEFAULT"
+
+
 def _assignment(rewriter: Rewriter, relation: Relation, part: exp.Expr) -> str:
     column = relation.column(part.this.name)
     if column is None:
         raise unknown_column(part.this.name, relation.name)
     if column.name in relation.keys:
         raise semantic_error(f"primary key column cannot be updated: {column.name}")
-    if isinstance(part.expression, exp.Column) and part.expression.name.upper() == "DEFAULT":
+    if column.generated:
+        raise semantic_error(f"generated column '{column.name}' cannot be updated")
+    if _is_default(part.expression):
         return f"{quoted(column.name)} = {default_value(column)}"
     value = rewriter.expression(part.expression)
     # The type is only known to DuckDB here: text is what needs the strictest look.

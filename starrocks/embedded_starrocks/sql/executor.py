@@ -11,10 +11,22 @@ from sqlglot import exp
 
 from embedded_starrocks.errors import unsupported
 from embedded_starrocks.mysql.resultset import Done, ResultSet
-from embedded_starrocks.sql import accounts, admin, alter, ddl, dialect, dml, grants, show, tasks
+from embedded_starrocks.sql import (
+    accounts,
+    admin,
+    alter,
+    ddl,
+    dialect,
+    dml,
+    grants,
+    show,
+    tasks,
+    transactions,
+)
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.query import run_query
+from embedded_starrocks.sql.tablewords import take_table_words
 from embedded_starrocks.sql.translate import translated
 
 Result = ResultSet | Done
@@ -31,10 +43,10 @@ _BY_WORD: dict[str, TextHandler] = {
     "ADMIN": admin.admin,
     "GRANT": grants.grant,
     "REVOKE": grants.revoke,
-    "COMMIT": admin.end_transaction,
-    "ROLLBACK": admin.end_transaction,
-    "BEGIN": admin.begin,
-    "START": admin.begin,
+    "COMMIT": transactions.commit,
+    "ROLLBACK": transactions.rollback,
+    "BEGIN": transactions.begin,
+    "START": transactions.begin,
     "REFRESH": alter.refresh,
     "EXPLAIN": show.explain,
     "ANALYZE": admin.accepted,
@@ -72,6 +84,7 @@ def execute(context: Context, found: list[Token], sql: str) -> Result:
 
 def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
     words = [token.text.upper() for token in found[:2]] + ["", ""]
+    transactions.check_allowed(context, words[0])
     handler = _BY_TWO_WORDS.get((words[0], words[1])) or _BY_WORD.get(words[0])
     if handler is not None:
         return handler(context, found, sql)
@@ -79,9 +92,15 @@ def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
         return tasks.submit(context, found, sql, _dispatch)
     if words[0] == "ALTER":
         return alter.alter(context, found, sql)
-    tree = dialect.parse_tokens(found, sql)
+    label = ""
+    if words[0] == "INSERT":
+        found, label = transactions.take_label(found)
+    table_words = take_table_words(found, sql)
+    tree = dialect.parse_tokens(table_words.tokens, sql)
     if isinstance(tree, exp.Query):
         return run_query(context, tree)
+    tree.meta["table_words"] = table_words
+    tree.meta["label"] = label
     writer = _WRITERS.get(type(tree))
     if writer is None:
         raise unsupported(dialect.text_of(found, sql)[:120])

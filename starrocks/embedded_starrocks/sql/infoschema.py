@@ -42,7 +42,9 @@ SELECT 'def' AS "TABLE_CATALOG", r.db AS "TABLE_SCHEMA", r.name AS "TABLE_NAME",
     c.decimal_digits AS "NUMERIC_SCALE", NULL::BIGINT AS "DATETIME_PRECISION",
     NULL::VARCHAR AS "CHARACTER_SET_NAME", NULL::VARCHAR AS "COLLATION_NAME",
     c.type AS "COLUMN_TYPE",
-    CASE WHEN NOT c.is_key THEN '' WHEN r.key_model = 'PRIMARY' THEN 'PRI' ELSE 'DUP' END
+    CASE WHEN NOT c.is_key THEN '' ELSE
+        CASE r.key_model WHEN 'PRIMARY' THEN 'PRI' WHEN 'UNIQUE' THEN 'UNI'
+        WHEN 'AGGREGATE' THEN 'AGG' ELSE 'DUP' END END
         AS "COLUMN_KEY",
     '' AS "EXTRA", '' AS "PRIVILEGES", c.comment AS "COLUMN_COMMENT",
     c.column_size AS "COLUMN_SIZE", c.decimal_digits AS "DECIMAL_DIGITS",
@@ -65,7 +67,8 @@ FROM {_META}.relations r LEFT JOIN duckdb_tables() t
 WHERE r.kind = 'MATERIALIZED VIEW'""",
     "tables_config": f"""
 SELECT db AS "TABLE_SCHEMA", name AS "TABLE_NAME", 'OLAP' AS "TABLE_ENGINE",
-    CASE key_model WHEN 'PRIMARY' THEN 'PRIMARY_KEYS' ELSE 'DUP_KEYS' END AS "TABLE_MODEL",
+    CASE key_model WHEN 'PRIMARY' THEN 'PRIMARY_KEYS' WHEN 'UNIQUE' THEN 'UNIQUE_KEYS'
+        WHEN 'AGGREGATE' THEN 'AGG_KEYS' ELSE 'DUP_KEYS' END AS "TABLE_MODEL",
     key_columns AS "PRIMARY_KEY", partition_by AS "PARTITION_KEY",
     distributed_by AS "DISTRIBUTE_KEY", order_by AS "SORT_KEY", properties AS "PROPERTIES",
     id AS "TABLE_ID"

@@ -16,7 +16,7 @@ from embedded_starrocks.sql.query import plan_query, run_plan
 from embedded_starrocks.sql.rewrite import Plan, find_relation
 from embedded_starrocks.sql.showcreate import show_create_sql
 from embedded_starrocks.sql.words import Words
-from embedded_starrocks.storage.metadata import SCHEMA, Relation
+from embedded_starrocks.storage.metadata import SCHEMA, Column, Relation
 
 _RESULT = Callable[[Context, Words], ResultSet]
 
@@ -159,6 +159,12 @@ def _materialized(context: Context, words: Words) -> ResultSet:
 _DESC_NAMES = ["Field", "Type", "Null", "Key", "Default", "Extra"]
 
 
+def _extra(column: Column) -> str:
+    if column.generated:
+        return f"AS {column.generated}"
+    return "auto_increment" if column.auto_increment else column.aggregate
+
+
 def _described(relation: Relation) -> list[Row]:
     return [
         (
@@ -167,7 +173,7 @@ def _described(relation: Relation) -> list[Row]:
             "YES" if column.nullable else "NO",
             "true" if column.name in relation.keys else "false",
             column.default,
-            "",
+            _extra(column),
         )
         for column in relation.columns
     ]

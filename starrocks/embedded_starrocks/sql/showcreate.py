@@ -10,15 +10,20 @@ def _string(text: str) -> str:
 
 
 def _column(column: Column) -> str:
-    parts = [f"`{column.name}` {column.type.shown()}", "NULL" if column.nullable else "NOT NULL"]
+    parts = [f"`{column.name}` {column.type.shown()}", column.aggregate]
+    parts.append("NULL" if column.nullable else "NOT NULL")
+    if column.auto_increment:
+        parts.append("AUTO_INCREMENT")
     if column.default is not None:
         if column.default.upper() == "CURRENT_TIMESTAMP":
             parts.append("DEFAULT CURRENT_TIMESTAMP")
         else:
             parts.append(f"DEFAULT {_string(column.default)}")
+    if column.generated:
+        parts.append(f"AS {column.generated}")
     if column.comment:
         parts.append(f"COMMENT {_string(column.comment)}")
-    return " ".join(parts)
+    return " ".join(part for part in parts if part)
 
 
 def _properties(relation: Relation) -> str:

@@ -7,6 +7,8 @@ import dataclasses
 from sqlglot import exp
 
 from embedded_starrocks.errors import duplicate_column, semantic_error, unsupported
+from embedded_starrocks.sql.rowexpr import parse_row_expression
+from embedded_starrocks.sql.tablewords import TableWords
 from embedded_starrocks.sql.types import from_sqlglot
 from embedded_starrocks.storage.metadata import Column, Relation, is_valid_name
 
@@ -41,7 +43,7 @@ def column_from(definition: exp.ColumnDef) -> Column:
     kind = definition.args.get("kind")
     if kind is None:
         raise semantic_error(f"column '{definition.name}' has no type")
-    nullable, default, comment = True, None, ""
+    nullable, default, comment, auto_increment = True, None, "", False
     for constraint in definition.constraints:
         detail = constraint.kind
         if isinstance(detail, exp.NotNullColumnConstraint):
@@ -50,14 +52,20 @@ def column_from(definition: exp.ColumnDef) -> Column:
             default = _default(detail.this)
         elif isinstance(detail, exp.CommentColumnConstraint):
             comment = detail.this.name
+        elif isinstance(detail, exp.AutoIncrementColumnConstraint):
+            auto_increment = True
         else:
             raise unsupported(f"'{sql_text(detail)}' on column '{definition.name}'")
+    if auto_increment and from_sqlglot(kind).name != "BIGINT":
+        raise semantic_error(f"The AUTO_INCREMENT column '{definition.name}' must be BIGINT")
     return Column(
         name=check_name(definition.name),
         type=from_sqlglot(kind),
-        nullable=nullable,
+        # StarRocks makes such a column NOT NULL whatever is said.
+        nullable=nullable and not auto_increment,
         default=default,
         comment=comment,
+        auto_increment=auto_increment,
     )
 
 
@@ -100,8 +108,10 @@ def _read_clause(found: _Clauses, part: exp.Expr) -> None:
         _primary_key_tail(found, part)
     elif isinstance(part, exp.DuplicateKeyProperty):
         _set_keys(found, "DUPLICATE", part)
-    elif isinstance(part, exp.UniqueKeyProperty | exp.AggregateKeyProperty):
-        raise unsupported(f"{sql_text(part)}; use PRIMARY KEY or DUPLICATE KEY")
+    elif isinstance(part, exp.UniqueKeyProperty):
+        _set_keys(found, "UNIQUE", part)
+    elif isinstance(part, exp.AggregateKeyProperty):
+        _set_keys(found, "AGGREGATE", part)
     elif isinstance(part, exp.SchemaCommentProperty):
         found.comment = part.this.name
     elif isinstance(part, _PARTITIONS):
@@ -161,18 +171,42 @@ def _distribution(found: _Clauses, part: exp.DistributedByProperty) -> None:
 def columns_of(create: exp.Create) -> tuple[Column, ...]:
     if not isinstance(create.this, exp.Schema):
         return ()
-    return tuple(
+    words = create.meta.get("table_words")
+    found = [
         column_from(part) for part in create.this.expressions if isinstance(part, exp.ColumnDef)
-    )
+    ]
+    return tuple(with_words(column, words) for column in found)
+
+
+def with_words(column: Column, words: TableWords | None) -> Column:
+    """The column with its aggregate and its generating expression, as canonical SQL."""
+    if words is None:
+        return column
+    name = column.name.lower()
+    generated = words.generated.get(name, "")
+    if generated:
+        if not column.nullable or column.default is not None or column.auto_increment:
+            raise semantic_error(
+                f"Generated column '{column.name}' takes no NOT NULL, DEFAULT or AUTO_INCREMENT"
+            )
+        generated = sql_text(parse_row_expression(generated))
+    aggregate = words.aggregates.get(name, "")
+    if aggregate.endswith("_UNION"):
+        raise unsupported(f"aggregate {aggregate} of column '{column.name}'")
+    return dataclasses.replace(column, aggregate=aggregate, generated=generated)
 
 
 def relation_from(create: exp.Create, db: str, name: str, columns: tuple[Column, ...]) -> Relation:
     """The table that a CREATE TABLE describes. Raises SqlError for a contradiction."""
     clauses = clauses_of(create)
+    words = create.meta.get("table_words")
+    if words is not None and words.partition_by:
+        clauses.partition_by = words.partition_by
     _check_columns(columns)
     model = clauses.key_model or "DUPLICATE"
     keys = clauses.keys or _default_keys(columns)
     _check_keys(model, keys, columns)
+    _check_values(model, keys, columns)
     keys = tuple(column.name for column in columns[: len(keys)])
     if model == "PRIMARY":
         columns = tuple(
@@ -232,3 +266,21 @@ def _check_keys(model: str, keys: tuple[str, ...], columns: tuple[Column, ...]) 
                 "Key columns should be a ordered prefix of the schema: "
                 f"'{columns[position].name}' stands where '{key}' is expected ({model} KEY)"
             )
+
+
+def _check_values(model: str, keys: tuple[str, ...], columns: tuple[Column, ...]) -> None:
+    """Aggregates stand on the value columns of AGGREGATE KEY tables, on all and on no others."""
+    if sum(column.auto_increment for column in columns) > 1:
+        raise semantic_error("More than one AUTO_INCREMENT column")
+    for position, column in enumerate(columns):
+        is_value = model == "AGGREGATE" and position >= len(keys)
+        if is_value and not column.aggregate:
+            raise semantic_error(
+                f"AGG_KEYS table should specify aggregate type for non-key column[{column.name}]"
+            )
+        if column.aggregate and not is_value:
+            raise semantic_error(f"column '{column.name}' of a {model} KEY table is not aggregated")
+        if column.generated and (position < len(keys) or model == "AGGREGATE"):
+            raise semantic_error(f"Generated column '{column.name}' can't be key or aggregated")
+        if column.aggregate == "SUM" and column.type.is_text:
+            raise semantic_error(f"column '{column.name}' {column.type.shown()} has no SUM")

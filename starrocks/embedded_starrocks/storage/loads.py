@@ -22,7 +22,7 @@ import structlog
 from embedded_starrocks.errors import SqlError
 from embedded_starrocks.sql.translate import translated
 from embedded_starrocks.storage import staging
-from embedded_starrocks.storage.labels import ABORTED, COMMITTED, PREPARED, VISIBLE, Label, Labels
+from embedded_starrocks.storage.labels import ABORTED, COMMITTED, PREPARED, VISIBLE, Label
 from embedded_starrocks.storage.metadata import SCHEMA, Relation
 from embedded_starrocks.storage.readers import LoadError, LoadOptions
 from embedded_starrocks.storage.staging import Staged
@@ -75,9 +75,7 @@ class Loads:
     def __init__(self, store: Store, label_keep_seconds: int) -> None:
         self._store = store
         self._keep_seconds = label_keep_seconds
-        reader = store.engine.reader()
-        self.labels = Labels(reader)
-        reader.close()
+        self.labels = store.labels
         self.counters = Counters()
         self._numbers = itertools.count(1)
         self._transactions: dict[tuple[str, str], _Transaction] = {}

@@ -247,8 +247,8 @@ def _relation(row: tuple[Any, ...], columns: tuple[Column, ...]) -> Relation:
     )
 
 
-def insert_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
-    """Write one relation with its columns, under a new id."""
+def insert_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> Relation:
+    """Write one relation with its columns; the relation with its new id."""
     ((new_id,),) = connection.execute(f"SELECT nextval('{SCHEMA}.object_ids')").fetchall()
     connection.execute(
         f"INSERT INTO {SCHEMA}.relations VALUES "
@@ -272,6 +272,7 @@ def insert_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -
         ],
     )
     insert_columns(connection, new_id, relation.columns, relation.keys)
+    return dataclasses.replace(relation, id=new_id)
 
 
 def insert_columns(

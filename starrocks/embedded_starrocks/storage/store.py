@@ -12,6 +12,7 @@ from embedded_starrocks.mysql.auth import stored_hash
 from embedded_starrocks.sql.infoschema import create_views
 from embedded_starrocks.sql.macros import create_macros
 from embedded_starrocks.storage.engine import Engine
+from embedded_starrocks.storage.labels import Labels
 from embedded_starrocks.storage.metadata import (
     SCHEMA,
     Catalog,
@@ -40,6 +41,7 @@ class Store:
                 create_views(connection)
                 self._set_root(connection, root_password)
                 self._catalog = read_catalog(connection)
+                self.labels = Labels(connection)
         except (duckdb.Error, ValueError) as error:
             engine.close()
             raise StartupError(f"the data directory cannot be read: {error}") from None

@@ -16,6 +16,7 @@ STAGE = "__stage"
 ROW_NUMBER = "__row"
 OPERATION = "__op"
 _MERGED = "__merged"
+_NUMBERED = "__numbered"
 # A table of one of these models holds each key once.
 KEYED = ("PRIMARY", "UNIQUE", "AGGREGATE")
 
@@ -81,6 +82,7 @@ def apply_stage(
     over what is stored; in AGGREGATE KEY tables the values of a key are merged column by column.
     There is no index: DuckDB's join with zone maps is as fast and the file stays smaller.
     """
+    stage = _numbered(connection, relation, stage)
     if relation.key_model == "AGGREGATE":
         _aggregate(connection, relation, stage)
     elif relation.key_model not in KEYED:
@@ -95,14 +97,18 @@ def _names(relation: Relation) -> str:
     return ", ".join(quoted(column.name) for column in relation.columns)
 
 
-def _values(relation: Relation) -> str:
-    """The columns as they are inserted: what has no number yet gets the next one."""
-    return ", ".join(
-        f"coalesce({quoted(column.name)}, nextval('{counter(relation)}'))"
-        if column.auto_increment
-        else quoted(column.name)
-        for column in relation.columns
+def _numbered(connection: duckdb.DuckDBPyConnection, relation: Relation, stage: str) -> str:
+    """The stage with the next numbers where an AUTO_INCREMENT column has none; itself without."""
+    counted = [column for column in relation.columns if column.auto_increment]
+    if not counted:
+        return stage
+    name = quoted(counted[0].name)
+    connection.execute(f"DROP TABLE IF EXISTS temp.{_NUMBERED}")
+    connection.execute(
+        f"CREATE TEMP TABLE {_NUMBERED} AS SELECT * "
+        f"REPLACE (coalesce({name}, nextval('{counter(relation)}')) AS {name}) FROM {stage}"
     )
+    return f"temp.{_NUMBERED}"
 
 
 def same_key(relation: Relation, left: str, right: str) -> str:
@@ -116,7 +122,7 @@ def same_key(relation: Relation, left: str, right: str) -> str:
 def _append(connection: duckdb.DuckDBPyConnection, relation: Relation, stage: str) -> None:
     target = qualified(relation.db, relation.name)
     connection.execute(
-        f"INSERT INTO {target} ({_names(relation)}) SELECT {_values(relation)} FROM {stage}"
+        f"INSERT INTO {target} ({_names(relation)}) SELECT {_names(relation)} FROM {stage}"
     )
 
 
@@ -140,7 +146,7 @@ def _upsert(
     kept = f" WHERE {OPERATION} = 0" if merge.has_operation else ""
     connection.execute(
         f"INSERT INTO {target} ({_names(relation)}) "
-        f"SELECT {_values(relation)} FROM {_last(relation, stage, merge)} AS s{kept}"
+        f"SELECT {_names(relation)} FROM {_last(relation, stage, merge)} AS s{kept}"
     )
 
 
@@ -174,7 +180,7 @@ def _merge(
     connection.execute(f"DELETE FROM {target} AS t USING temp.{_MERGED} AS s WHERE {same}")
     connection.execute(
         f"INSERT INTO {target} ({_names(relation)}) "
-        f"SELECT {_values(relation)} FROM temp.{_MERGED} WHERE {OPERATION} = 0"
+        f"SELECT {_names(relation)} FROM temp.{_MERGED} WHERE {OPERATION} = 0"
     )
     connection.execute(f"DROP TABLE temp.{_MERGED}")
 

@@ -1,0 +1,190 @@
+"""Rows of a query into a table: staged, checked, generated columns computed, then merged."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+from sqlglot import exp
+
+from embedded_starrocks.errors import semantic_error, unknown_column, unsupported
+from embedded_starrocks.sql import dialect
+from embedded_starrocks.sql.context import Context
+from embedded_starrocks.sql.rewrite import Plan, Rewriter
+from embedded_starrocks.sql.rowexpr import with_generated
+from embedded_starrocks.sql.values import checked
+from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
+from embedded_starrocks.storage.readers import missing_value
+from embedded_starrocks.storage.tables import (
+    ROW_NUMBER,
+    STAGE,
+    apply_stage,
+    count_rows,
+    drop_stage,
+)
+
+_DYNAMIC = re.compile(r"dynamic_overwrite\s*=\s*'?(\w+)", re.IGNORECASE)
+
+
+def target_columns(tree: exp.Insert, relation: Relation) -> tuple[Column, ...]:
+    """The columns that an INSERT gives; generated ones are never among them."""
+    if not isinstance(tree.this, exp.Schema):
+        return tuple(column for column in relation.columns if not column.generated)
+    found = []
+    for part in tree.this.expressions:
+        column = relation.column(part.name)
+        if column is None:
+            raise unknown_column(part.name, relation.name)
+        if column.generated:
+            raise semantic_error(f"generated column '{column.name}' can not be specified")
+        if column in found:
+            raise semantic_error(f"Column '{column.name}' specified twice")
+        found.append(column)
+    return tuple(found)
+
+
+def columns_by_name(
+    connection: duckdb.DuckDBPyConnection, relation: Relation, plan: Plan
+) -> tuple[Column, ...]:
+    """INSERT ... BY NAME: the query's own column names say which columns are meant."""
+    found = []
+    for name, *_ in connection.execute(f"DESCRIBE {plan.sql}").fetchall():
+        column = relation.column(name)
+        if column is None or column.generated:
+            raise unknown_column(name, relation.name)
+        found.append(column)
+    return tuple(found)
+
+
+def with_defaults(source: exp.Expr, columns: tuple[Column, ...]) -> exp.Expr:
+    """VALUES as a query, with DEFAULT replaced."""
+    if isinstance(source, exp.Subquery):
+        source = source.this
+    if not isinstance(source, exp.Values):
+        return source
+    for row in source.expressions:
+        values = row.expressions if isinstance(row, exp.Tuple) else [row]
+        if len(values) != len(columns):
+            raise semantic_error(
+                "Column count doesn't match value count: "
+                f"{len(columns)} columns, {len(values)} values"
+            )
+        for value, column in zip(values, columns, strict=True):
+            if isinstance(value, exp.Column | exp.Var) and value.name.upper() == "DEFAULT":
+                value.replace(_default_expression(column))
+            elif isinstance(value, exp.Column):
+                raise unknown_column(value.name, "VALUES")
+    names = [exp.to_identifier(f"c{index}") for index in range(len(columns))]
+    rows = exp.Values(
+        expressions=source.expressions,
+        alias=exp.TableAlias(this=exp.to_identifier("v"), columns=names),
+    )
+    return exp.select("*").from_(rows)
+
+
+def _default_expression(column: Column) -> exp.Expr:
+    if column.default is None:
+        return exp.Null()
+    if column.default.upper() == "CURRENT_TIMESTAMP":
+        return exp.CurrentTimestamp()
+    return exp.Literal.string(column.default)
+
+
+def insert_rows(
+    context: Context,
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    columns: tuple[Column, ...],
+    plan: Plan,
+) -> int:
+    """Rows of a query into a table, by its key model; the number of rows."""
+    fill_stage(context, connection, relation, columns, plan)
+    affected = count_rows(connection)
+    apply_stage(connection, relation)
+    drop_stage(connection)
+    return affected
+
+
+def fill_stage(
+    context: Context,
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    columns: tuple[Column, ...],
+    plan: Plan,
+    stage: str = f"temp.{STAGE}",
+) -> None:
+    """Make the stage table of a query's rows, every value checked. Raises SqlError."""
+    described = connection.execute(f"DESCRIBE {plan.sql}").fetchall()
+    if len(described) != len(columns):
+        raise semantic_error(
+            "Column count doesn't match value count: "
+            f"{len(columns)} columns, {len(described)} values"
+        )
+    position = {column.name: index for index, column in enumerate(columns)}
+    outputs = []
+    for column in relation.columns:
+        if column.generated:
+            continue
+        index = position.get(column.name)
+        if index is None:
+            if not column.nullable and column.default is None and not column.auto_increment:
+                raise semantic_error(f"'{column.name}' must be explicitly mentioned in the columns")
+            value = missing_value(column)
+        else:
+            value = checked(f"s.c{index}", str(described[index][1]), column)
+        outputs.append(f"{value} AS {quoted(column.name)}")
+    names = ", ".join(f"c{index}" for index in range(len(columns)))
+    rows = (
+        f"SELECT {', '.join(outputs)}, row_number() OVER () AS {ROW_NUMBER} "
+        f"FROM ({plan.sql}) AS s({names})"
+    )
+    rows = with_generated(context.catalog, relation, rows, ROW_NUMBER)
+    connection.execute(f"DROP TABLE IF EXISTS {stage}")
+    kind = "TEMP TABLE" if stage.startswith("temp.") else "TABLE"
+    connection.execute(f"CREATE {kind} {stage} AS {rows}")
+
+
+def overwrite(
+    context: Context,
+    connection: duckdb.DuckDBPyConnection,
+    tree: exp.Insert,
+    relation: Relation,
+    columns: tuple[Column, ...],
+    plan: Plan,
+) -> int:
+    """INSERT OVERWRITE: rows may come from the table itself, so they are staged first."""
+    fill_stage(context, connection, relation, columns, plan)
+    if _is_dynamic(context, tree):
+        _empty_partitions(context, connection, relation)
+    else:
+        connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
+    affected = count_rows(connection)
+    apply_stage(connection, relation)
+    drop_stage(connection)
+    return affected
+
+
+def _is_dynamic(context: Context, tree: exp.Insert) -> bool:
+    """Whether only the partitions that get rows are overwritten."""
+    setting = str(context.variable("dynamic_overwrite")).lower()
+    hint = _DYNAMIC.search(tree.args["hint"].sql("starrocks")) if tree.args.get("hint") else None
+    if hint is not None:
+        setting = hint.group(1).lower()
+    return setting in ("true", "1", "on")
+
+
+def _empty_partitions(
+    context: Context, connection: duckdb.DuckDBPyConnection, relation: Relation
+) -> None:
+    """Delete the rows of every partition that the stage has rows for."""
+    if not relation.partition_by or relation.partition_by.startswith(("RANGE", "LIST")):
+        raise unsupported(f"dynamic overwrite of {relation.name}: it has no expression partitions")
+    tree = dialect.parse(f"SELECT {relation.partition_by}")
+    parts = [Rewriter(context.scope()).expression(part) for part in tree.expressions]
+    part = "struct_pack(" + ", ".join(f"p{i} := {each}" for i, each in enumerate(parts)) + ")"
+    target = qualified(relation.db, relation.name)
+    connection.execute(
+        f"DELETE FROM {target} WHERE rowid IN (SELECT t.r FROM "
+        f"(SELECT rowid AS r, {part} AS p FROM {target}) AS t SEMI JOIN "
+        f"(SELECT DISTINCT {part} AS p FROM {STAGE}) AS s ON t.p IS NOT DISTINCT FROM s.p)"
+    )
