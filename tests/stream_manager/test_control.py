@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
-from emdata.clock import ManualClock
+from emdata.clock import ManualClock, SystemClock
 from emdata.commits import Commit
 from emdata.contracts.base import Priority, Record
 from emdata.errors import SettingError, SourceUnavailable, StateUnavailable
@@ -26,6 +27,7 @@ from stream_manager.breaker import State
 from stream_manager.connector import PollReport, StreamConfig, choose_streams
 from stream_manager.control import Control, ControlConfig
 from stream_manager.critical import CriticalLimits
+from stream_manager.lag import LagMeter, LagUnknown, Place, Position
 from stream_manager.session import PollSession
 from stream_manager.streams import Stream
 from stream_manager.throttle import Level
@@ -330,3 +332,49 @@ def test_an_audit_entry_never_waits_for_postgres_and_gets_there_in_the_end(
         wait_for(lambda: not made.waiting(), 10, "the audit entries to be stored")
     assert [entry.event for entry in stored] == ["critical_overflow", "critical_demoted"]
     assert stored[0].details == {"waiting": 51}
+
+
+class Hanging:
+    """A Kafka that takes a question and never answers, until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def positions(self, group: str, topic: str) -> dict[Place, Position]:
+        self.asked.set()
+        self.go.wait(30)
+        raise LagUnknown("at last")
+
+    def close(self) -> None:
+        pass
+
+
+def test_fault_19_control_goes_on_while_kafka_and_postgres_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stream_manager.lag.STOP_S", 0.05)
+    kafka, go, stored = Hanging(), threading.Event(), threading.Event()
+
+    def store(_entries: list[AuditEntry]) -> None:
+        stored.set()
+        go.wait(30)
+
+    made = Controlled()
+    meter = LagMeter(kafka, {"group": "topic"}, SystemClock())
+    made.control._lag_s = meter.worst
+    meter.start()
+    with trail(store) as audit:
+        made.control._audit = audit.note
+        made.depths["CRITICAL"] = 51
+        assert kafka.asked.wait(10)
+        began = time.monotonic()
+        made.control.tick()
+        assert stored.wait(10)
+        made.depths["CRITICAL"] = 0
+        made.control.tick()
+        assert made.alarm() is Priority.CRITICAL
+        meter.stop()
+        assert time.monotonic() - began < 5
+        assert audit.waiting() == 2
+        go.set()
+        kafka.go.set()
