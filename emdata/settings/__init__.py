@@ -17,6 +17,7 @@ from pydantic_settings import SettingsConfigDict
 
 from emdata.errors import SettingError
 from emdata.settings.control import ControlSettings
+from emdata.settings.derived import DerivedSettings
 from emdata.settings.letters import LetterSettings
 from emdata.settings.names import REPOSITORY
 from emdata.settings.platform import PlatformSettings
@@ -27,7 +28,14 @@ __all__ = ["REPOSITORY", "Settings", "environment_names", "load_settings"]
 
 
 # Fields are shown in the order of these classes, the last one first.
-class Settings(LetterSettings, ControlSettings, StreamSettings, ServerSettings, PlatformSettings):
+class Settings(
+    DerivedSettings,
+    LetterSettings,
+    ControlSettings,
+    StreamSettings,
+    ServerSettings,
+    PlatformSettings,
+):
     """Every setting of the platform. Paths are absolute after validation."""
 
     model_config = SettingsConfigDict(

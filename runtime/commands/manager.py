@@ -30,6 +30,7 @@ def run(
     from emdata.clock import SystemClock
     from emdata.contracts import contracts
     from emdata.contracts.base import duration
+    from emdata.contracts.firms import FireDetection
     from emdata.objects import RawStore
     from emdata.push_keys import PushKeys
     from emdata.telemetry import configure_logging, get_logger
@@ -41,6 +42,7 @@ def run(
     from scrapers.loop import PollConnector
     from scrapers.push.streams import push_connectors
     from stream_manager.connector import StreamConfig, Streams
+    from stream_manager.derived.streams import EVERY_SECONDS, escalation_notices
     from stream_manager.service import ServiceConfig, serve
 
     context = load_context()
@@ -68,6 +70,9 @@ def run(
             started.append((connector, StreamConfig(every)))
         for pushing in push_connectors(settings, paths.mode, push_keys, clock):
             started.append((pushing, StreamConfig(HEARTBEAT_SECONDS, is_push=True)))
+        if any(FireDetection in connector.emits for connector, _ in started):
+            every = max(1.0, EVERY_SECONDS * settings.poll_factor)
+            started.append((escalation_notices(settings, clock), StreamConfig(every)))
         return started
 
     config = ServiceConfig(
