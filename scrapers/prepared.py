@@ -91,21 +91,41 @@ def prepare(
         yield part
 
 
-def _columns(record: type[Record], sent: pl.DataFrame, versions: Sequence[str]) -> PreparedRows:
+@dataclass(frozen=True, slots=True)
+class SentRows:
+    """What is sent of some rows: keys, versions, values and priorities."""
+
+    kafka_keys: list[str]
+    record_keys: list[str]
+    versions: list[str]
+    payloads: list[bytes]
+    priorities: list[int]
+
+
+def sent_rows(sent: pl.DataFrame, versions: Sequence[str]) -> SentRows:
+    """Take the columns of ``prepare`` out as they go to Kafka."""
     import polars as pl
 
-    payloads = sent["payload"].cast(pl.Binary).to_list()
-    keys = sent["record_key"].to_list()
-    newest = sent["event"].max()
+    return SentRows(
+        kafka_keys=sent["kafka_key"].to_list(),
+        record_keys=sent["record_key"].to_list(),
+        versions=[versions[rank] for rank in sent["rank"].to_list()],
+        payloads=sent["payload"].cast(pl.Binary).to_list(),
+        priorities=sent["priority"].to_list(),
+    )
+
+
+def _columns(record: type[Record], sent: pl.DataFrame, versions: Sequence[str]) -> PreparedRows:
+    rows, newest = sent_rows(sent, versions), sent["event"].max()
     return PreparedRows(
         record=record,
-        kafka_keys=sent["kafka_key"].to_list(),
-        record_keys=keys,
-        versions=[versions[rank] for rank in sent["rank"].to_list()],
-        payloads=payloads,
-        key_hashes=[_sha256(key.encode()).digest()[:16] for key in keys],
-        content_hashes=[_sha256(payload).digest()[:16] for payload in payloads],
-        priorities=sent["priority"].to_list(),
+        kafka_keys=rows.kafka_keys,
+        record_keys=rows.record_keys,
+        versions=[*rows.versions],
+        payloads=rows.payloads,
+        key_hashes=[_sha256(key.encode()).digest()[:16] for key in rows.record_keys],
+        content_hashes=[_sha256(payload).digest()[:16] for payload in rows.payloads],
+        priorities=rows.priorities,
         newest_event=(
             datetime.fromisoformat(newest).replace(tzinfo=UTC) if isinstance(newest, str) else None
         ),

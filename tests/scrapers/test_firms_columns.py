@@ -175,6 +175,7 @@ def test_columns_say_what_rows_say_byte_for_byte(body: bytes) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @settings(max_examples=5_000, deadline=None)
 @given(files())
 def test_columns_say_what_rows_say_byte_for_byte_at_length(body: bytes) -> None:
