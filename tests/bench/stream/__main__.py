@@ -10,11 +10,26 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tests.bench.figures import Figure, report
+from tests.bench.stream.broker_outage import broker_outage
+from tests.bench.stream.burst import burst
+from tests.bench.stream.latency import added, critical
 from tests.bench.stream.options import Options, read
+from tests.bench.stream.outage import outage
 from tests.bench.stream.rate import rate
+from tests.bench.stream.restart import restart
 from tests.bench.stream.servers import Servers, running_servers
+from tests.bench.stream.shares import shares
 
-BENCHMARKS: dict[str, Callable[[Servers, Options], list[Figure]]] = {"rate": rate}
+BENCHMARKS: dict[str, Callable[[Servers, Options], list[Figure]]] = {
+    "rate": rate,
+    "burst": burst,
+    "critical": critical,
+    "added": added,
+    "shares": shares,
+    "broker_outage": broker_outage,
+    "outage": outage,
+    "restart": restart,
+}
 
 
 def main(arguments: Sequence[str]) -> int:

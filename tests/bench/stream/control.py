@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from confluent_kafka import KafkaError, Message, Producer
+from msgspec.structs import replace
 
-from emdata.envelope import Accepted, kafka_headers, kafka_value
-from tests.bench.stream.records import contract_of, rows
+from emdata.envelope import kafka_headers, kafka_value
+from tests.bench.stream.drafts import accepted
+from tests.bench.stream.records import contract_of
 from tests.bench.stream.servers import Servers
+from tests.bench.stream.topics import count_messages, new_dataset, remove_dataset
 
 BATCH = 500
 PREPARED = 20_000
@@ -36,40 +38,11 @@ def config(servers: str) -> dict[str, Any]:
     }
 
 
-def accepted(dataset: str, count: int = PREPARED) -> list[Accepted]:
-    """Records as the manager's buffer holds them."""
-    record = contract_of(dataset)
-    decode = msgspec.json.Decoder(record).decode
-    return [_accepted(decode(raw), seq) for seq, raw in enumerate(rows(range(count)), start=1)]
-
-
-def _accepted(record: Any, seq: int) -> Accepted:
-    fields = {
-        "dataset": record.dataset.name,
-        "source": "bench",
-        "stream": "bench",
-        "topic": record.dataset.topic,
-        "writer": 1,
-        "seq": seq,
-        "accepted_at": "2026-11-21T09:14:10.123456",
-        "poll_id": "20261121T091410-bench-0123456789ab",
-        "record_key": record.record_key(),
-        "record_version": record.version_text(),
-        "kafka_key": record.kafka_key(),
-        "key_hash": record.key_hash(),
-        "content_hash": record.content_hash(),
-        "priority": int(record.priority()),
-        "is_simulated": True,
-        "payload": record.payload(),
-    }
-    return Accepted(**fields)
-
-
 def produce(servers: str, dataset: str, seconds: float) -> dict[str, float]:
     """Send ready messages for ``seconds``; the rate counts until the last report."""
     ready = [
         (record.kafka_key.encode(), kafka_value(record), kafka_headers(record))
-        for record in accepted(dataset)
+        for record in accepted(dataset, PREPARED)
     ]
     topic = contract_of(dataset).dataset.topic
     reports = [0]
@@ -96,6 +69,28 @@ def produce(servers: str, dataset: str, seconds: float) -> dict[str, float]:
     return {"sent": sent, "seconds": time.monotonic() - began, "cpu": _cpu() - cpu}
 
 
+def produce_paced(servers: str, dataset: str, rate: float, seconds: float) -> dict[str, float]:
+    """Send one message after the other as they fall due; each carries when that was."""
+    (record,) = accepted(dataset, 1)
+    headers, key = kafka_headers(record), record.kafka_key.encode()
+    topic = contract_of(dataset).dataset.topic
+    producer = Producer(config(servers))
+    producer.list_topics(topic, timeout=30)
+    step, began = int(1e9 / rate), time.time_ns()
+    for number in range(int(rate * seconds)):
+        due = began + number * step
+        while time.time_ns() < due:
+            producer.poll(min(0.001, max(0.0, (due - time.time_ns()) / 1e9)))
+        given = replace(record, seq=number + 1, payload=_stamped(record.payload, due))
+        _send(producer, topic, key, kafka_value(given), headers)
+    producer.flush(60)
+    return {"sent": int(rate * seconds)}
+
+
+def _stamped(payload: bytes, due: int) -> bytes:
+    return payload.replace(b'"offered_ns":0', b'"offered_ns":%d' % due, 1)
+
+
 def _send(
     producer: Producer, topic: str, key: bytes, value: bytes, headers: Any, report: Any = None
 ) -> None:
@@ -112,13 +107,23 @@ def _cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def control_rate(servers: Servers, dataset: str, seconds: float) -> dict[str, float]:
-    """Run the control in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.stream.control"]
-    given = json.dumps({"servers": servers.kafka, "dataset": dataset, "seconds": seconds})
-    done = subprocess.run([*command, given], stdout=subprocess.PIPE, text=True, check=True)
+def control(servers: Servers, dataset: str, *, seconds: float, **given: float) -> dict[str, float]:
+    """Run the control in a process of its own: flat out, or paced with a ``rate``."""
+    asked = {"servers": servers.kafka, "dataset": dataset, "seconds": seconds, **given}
+    command = [sys.executable, "-m", "tests.bench.stream.control", json.dumps(asked)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
+
+
+def control_rate(servers: Servers, seconds: float) -> float:
+    """C: messages a second, counted at a consumer."""
+    dataset = new_dataset(servers)
+    found = control(servers, dataset, seconds=seconds)
+    if count_messages(servers, dataset) != found["sent"]:
+        raise SystemExit("the control's messages are not all in Kafka")
+    remove_dataset(servers, dataset)
+    return found["sent"] / found["seconds"]
 
 
 def segment_rate(folder: Path, count: int = 200_000, group: int = 250) -> float:
@@ -146,4 +151,5 @@ def segment_rate(folder: Path, count: int = 200_000, group: int = 250) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(produce(**json.loads(sys.argv[1]))))
+    asked = json.loads(sys.argv[1])
+    print(json.dumps(produce_paced(**asked) if "rate" in asked else produce(**asked)))

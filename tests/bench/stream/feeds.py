@@ -12,6 +12,7 @@ import msgspec
 
 from emdata.contracts import Priority, Record
 from emdata.errors import EmdataError
+from stream_manager.push.door import PushDoor, PushItem
 from stream_manager.session import PollSession
 from tests.bench.stream.records import TAILS, contract_of, row, rows, tails
 
@@ -97,36 +98,73 @@ class Flood(Feed):
 
 
 @dataclass
+class Due:
+    """``rate`` rows a second for ``seconds``; each row carries when it was due."""
+
+    rate: float
+    seconds: float
+    priority: Priority
+    given: int = 0
+
+    def __post_init__(self) -> None:
+        self.total = int(self.rate * self.seconds)
+        self._step = int(1e9 / self.rate)
+        self._began = time.time_ns()
+
+    async def next(self) -> list[bytes]:
+        """The rows that are due; waits for one. Empty at the end."""
+        while self.given < self.total:
+            due = min(self.total, (time.time_ns() - self._began) // self._step)
+            if due > self.given:
+                break
+            await asyncio.sleep(min(TICK, self._step / 1e9 / 4))
+        else:
+            return []
+        parts, numbers = tails(self.priority), range(self.given, due)
+        self.given = due
+        return [
+            row(number, self._began + number * self._step, parts[number % TAILS])
+            for number in numbers
+        ]
+
+
+@dataclass
 class Paced(Feed):
-    """``rate`` rows a second in polls of a second; each row carries when it was due."""
+    """A source with news all the time, in polls of half a second."""
+
+    rate: float = 100.0
+    seconds: float = 10.0
+    _due: Due | None = None
+
+    async def poll(self, session: PollSession) -> None:
+        """What falls due within half a second; later rows are the next poll's."""
+        self._due = self._due or Due(self.rate, self.seconds, self.priority)
+        ends = time.monotonic() + 0.5
+        while time.monotonic() < ends and (batch := await self._due.next()):
+            await give(session, self.record, batch)
+        await session.finish("ok")
+        self.given = self._due.given
+        if self.given >= self._due.total:
+            self.done.set()
+
+
+@dataclass
+class Pushed(Feed):
+    """A sender that sends by itself, each message as it falls due."""
 
     rate: float = 100.0
     seconds: float = 10.0
 
-    def __post_init__(self) -> None:
-        self._began = 0
-        self._total = int(self.rate * self.seconds)
-        self._step = int(1e9 / self.rate)
-
-    async def poll(self, session: PollSession) -> None:
-        """What falls due within a second; later rows are the next poll's."""
-        self._began = self._began or time.time_ns()
-        ends = time.monotonic() + 1.0
-        while time.monotonic() < ends and self.given < self._total:
-            due = min(self._total, (time.time_ns() - self._began) // self._step)
-            if due <= self.given:
-                await asyncio.sleep(min(TICK, self._step / 1e9 / 4))
-                continue
-            parts = tails(self.priority)
-            batch = [
-                row(number, self._began + number * self._step, parts[number % TAILS])
-                for number in range(self.given, due)
-            ]
-            await give(session, self.record, batch)
-            self.given = due
-        await session.finish("ok")
-        if self.given >= self._total:
-            self.done.set()
+    async def run_push(self, door: PushDoor) -> None:
+        """Hand over what arrived, as soon as the batch before is durable."""
+        decode = msgspec.json.Decoder(self.record).decode
+        self.began_at = time.monotonic()
+        due = Due(self.rate, self.seconds, self.priority)
+        while batch := await due.next():
+            await door.take([PushItem(raw, (decode(raw),)) for raw in batch])
+            self.given = due.given
+        self.done.set()
+        await asyncio.Event().wait()
 
 
 @dataclass
@@ -140,7 +178,7 @@ class Resumable(Feed):
     async def poll(self, session: PollSession) -> None:
         """All rows that exist from the cursor on, at most a second's worth."""
         first = int(session.cursor.get("next", 0))
-        while True:
+        while first < self.count:
             there = min(self.count, int((time.time_ns() - self.began_ns) * self.rate / 1e9))
             if there > first:
                 break
@@ -154,4 +192,9 @@ class Resumable(Feed):
                 self.done.set()
 
 
-KINDS: dict[str, type[Feed]] = {"flood": Flood, "paced": Paced, "resumable": Resumable}
+KINDS: dict[str, type[Feed]] = {
+    "flood": Flood,
+    "paced": Paced,
+    "pushed": Pushed,
+    "resumable": Resumable,
+}

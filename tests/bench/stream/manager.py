@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import queue
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -77,15 +79,29 @@ class Manager:
         self.tell(do, **given)
         return self.answer(timeout)
 
+    def feed(
+        self, kind: str, name: str, dataset: str, *, batch: int = 1000, **given: Any
+    ) -> dict[str, Any]:
+        """Start a stream; see tests.bench.stream.feeds for the kinds and what they are given."""
+        return self.ask("feed", kind=kind, name=name, dataset=dataset, batch=batch, **given)
+
     def rss_mb(self) -> float:
         """Resident memory now, read from outside."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * 4096 / 2**20
 
+    def pause(self) -> None:
+        """SIGSTOP."""
+        self.process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
         self.process.wait()
+
+    def remove_buffer(self) -> None:
+        """Remove what was never meant for Kafka."""
+        shutil.rmtree(self.buffer)
 
     def close(self) -> None:
         """End it, whatever state it is in."""

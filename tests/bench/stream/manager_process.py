@@ -1,6 +1,6 @@
 """A stream manager in a process of its own, told over stdin what to do; answers on stdout.
 
-One JSON object a line each way. Commands: feed, wait, stop_feed, drain, usage, exit.
+One JSON object a line each way. A command is the name of a method below with its arguments.
 """
 
 from __future__ import annotations
@@ -11,21 +11,26 @@ import os
 import resource
 import sys
 import time
+from collections import deque
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from emdata.clock import SystemClock
 from emdata.contracts import Priority
+from emdata.envelope import Accepted
 from emdata.state import connect
 from emdata.telemetry import configure_logging
 from stream_manager.connector import StreamConfig
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.manager import StreamManager
 from stream_manager.producers import KafkaProducer, broker_answers
+from tests.bench.stream.drafts import drafts
 from tests.bench.stream.feeds import KINDS, Feed
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+GROUP, OUTSTANDING = 250, 16
 
 
 class Worker:
@@ -93,6 +98,22 @@ class Worker:
         """Wait until Kafka has all."""
         while self.waiting():
             await asyncio.sleep(0.005)
+
+    async def fill(self, dataset: str, priorities: dict[str, int]) -> None:
+        """Append records of one dataset, so many a priority, in turns."""
+        left = {Priority[name]: count for name, count in priorities.items()}
+        ready = {priority: drafts(dataset, priority) for priority in left}
+        pending: deque[Future[list[Accepted]]] = deque()
+        while any(left.values()):
+            for priority, count in left.items():
+                size = min(GROUP, count)
+                left[priority] -= size
+                if size:
+                    pending.append(self.intake.writer.append(ready[priority][:size]))
+            while len(pending) > OUTSTANDING:
+                await asyncio.wrap_future(pending.popleft())
+        for future in pending:
+            await asyncio.wrap_future(future)
 
     async def exit(self) -> None:
         """Stop as at SIGTERM."""

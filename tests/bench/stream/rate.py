@@ -29,7 +29,7 @@ def rate(servers: Servers, options: Options) -> list[Figure]:
     """Interleaved pairs of control and manager; medians."""
     runs, controls = [], []
     for turn in range(options.pairs):
-        controls.append(_control(servers, options.seconds / 4))
+        controls.append(control_rate(servers, options.seconds / 4))
         run = _run(servers, options)
         runs.append(run)
         print(
@@ -54,27 +54,11 @@ def rate(servers: Servers, options: Options) -> list[Figure]:
     return figures
 
 
-def _control(servers: Servers, seconds: float) -> float:
-    dataset = new_dataset(servers)
-    found = control_rate(servers, dataset, seconds)
-    if count(servers, dataset).messages != found["sent"]:
-        raise SystemExit("the control's messages are not all in Kafka")
-    remove_dataset(servers, dataset)
-    return found["sent"] / found["seconds"]
-
-
 def _run(servers: Servers, options: Options) -> Run:
     dataset = new_dataset(servers)
     with running_manager(servers) as manager:
         before = manager.usage
-        manager.ask(
-            "feed",
-            kind="flood",
-            batch=options.batch,
-            name="flood",
-            dataset=dataset,
-            seconds=options.seconds,
-        )
+        manager.feed("flood", "flood", dataset, batch=options.batch, seconds=options.seconds)
         manager.ask("wait", options.seconds + 60, name="flood")
         after = manager.ask("drain", 120)
         manager.ask("stop_feed", name="flood")

@@ -25,7 +25,9 @@ class Broker:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it knows its controller."""
+        """Start it, unless it runs, and wait until it knows its controller."""
+        if self.process is not None and self.process.poll() is None:
+            return
         service = self.platform.services["kafka"]
         service.prepare()
         log = self.platform.home / "kafka.log"

@@ -1,0 +1,48 @@
+"""Records past validation: at the buffer's door, and as the buffer holds them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from emdata.contracts import Priority
+from emdata.envelope import Accepted, Draft
+from tests.bench.stream.records import contract_of, rows
+
+READY = 1000
+POLL = "20261121T091410-bench-0123456789ab"
+
+
+def drafts(dataset: str, priority: Priority, count: int = READY) -> list[Draft]:
+    """Records as a session hands them to the buffer."""
+    record = contract_of(dataset)
+    decode = msgspec.json.Decoder(record).decode
+    made = []
+    for raw in rows(range(count), priority):
+        value = decode(raw)
+        made.append(
+            Draft(
+                dataset=dataset,
+                source="bench",
+                stream="bench",
+                topic=record.dataset.topic,
+                poll_id=POLL,
+                record_key=value.record_key(),
+                record_version=value.version_text(),
+                kafka_key=value.kafka_key(),
+                key_hash=value.key_hash(),
+                content_hash=value.content_hash(),
+                priority=int(priority),
+                is_simulated=True,
+                payload=value.payload(),
+            )
+        )
+    return made
+
+
+def accepted(dataset: str, count: int = READY) -> list[Accepted]:
+    """Records as the manager's buffer holds them, numbered from 1 on."""
+    at = "2026-11-21T09:14:10.123456"
+    return [
+        draft.accept(writer=1, seq=seq, accepted_at=at)
+        for seq, draft in enumerate(drafts(dataset, Priority.LOW, count), start=1)
+    ]
