@@ -1,4 +1,4 @@
-"""Settings of what is kept for later: dead letters and their way back."""
+"""Settings of what is kept for later: dead letters and their way back, polls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emdata.settings.names import names
 
 
 class LetterSettings(BaseSettings):
-    """Dead letters."""
+    """Dead letters and settled polls."""
 
     dead_letter_attempts: int = Field(
         5,
@@ -22,4 +22,10 @@ class LetterSettings(BaseSettings):
         ge=0,
         validation_alias=names("dead_letter_round_minutes"),
         description="minutes between rounds that drive dead letters again; 0: only on request",
+    )
+    poll_retention_days: int = Field(
+        90,
+        ge=1,
+        validation_alias=names("poll_retention_days"),
+        description="days for which settled polls are kept one by one; their hours stay summed up",
     )

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from emdata.contracts.base import Record
 from emdata.derive.starrocks import quote, raw_table
 from emdata.state.database import transaction
-from emdata.state.tables import dead_letters, landed, poll_datasets, polls
+from emdata.state.tables import dead_letters, landed, ledger_hours, poll_datasets, polls
 from emdata.warehouse import Warehouse
 
 DEAD = ("open", "dropped")  # a letter that is sent again is on the way, or has landed
@@ -154,23 +154,21 @@ def balances(engine: Engine) -> list[dict[str, Any]]:
 def hours(engine: Engine, *, since: datetime) -> list[HourRow]:
     """Return the ledger by hour of poll, source and dataset, newest first.
 
-    An hour is settled when every record accepted in it has landed or died; never estimated.
+    An hour is settled when every record accepted in it has landed or died; never estimated. Polls
+    that are no longer kept one by one were settled when they were summed up.
     """
+    names = ("records", "unchanged", "rejected", "deferred", "accepted")
     settled = sa.func.bool_and(
         (poll_datasets.c.last_seq.is_(None))
         | (poll_datasets.c.last_seq <= sa.func.coalesce(landed.c.settled_seq, 0))
     )
-    sums = [
-        sa.cast(sa.func.sum(poll_datasets.c[name]), sa.BigInteger).label(name)
-        for name in ("records", "unchanged", "rejected", "deferred", "accepted")
-    ]
-    query = (
+    kept = (
         sa.select(
             polls.c.hour,
             polls.c.source,
             poll_datasets.c.dataset,
             sa.func.count().label("polls"),
-            *sums,
+            *(sa.func.sum(poll_datasets.c[name]).label(name) for name in names),
             settled.label("is_settled"),
         )
         .join(poll_datasets, poll_datasets.c.poll_id == polls.c.poll_id)
@@ -181,7 +179,25 @@ def hours(engine: Engine, *, since: datetime) -> list[HourRow]:
         )
         .where(polls.c.hour >= since)
         .group_by(polls.c.hour, polls.c.source, poll_datasets.c.dataset)
-        .order_by(polls.c.hour.desc(), polls.c.source, poll_datasets.c.dataset)
+    )
+    summed = sa.select(
+        *(ledger_hours.c[name] for name in ("hour", "source", "dataset", "polls", *names)),
+        sa.true().label("is_settled"),
+    ).where(ledger_hours.c.hour >= since, ledger_hours.c.dataset != "")
+    both = sa.union_all(kept, summed).subquery()
+    query = (
+        sa.select(
+            both.c.hour,
+            both.c.source,
+            both.c.dataset,
+            *(
+                sa.cast(sa.func.sum(both.c[name]), sa.BigInteger).label(name)
+                for name in ("polls", *names)
+            ),
+            sa.func.bool_and(both.c.is_settled).label("is_settled"),
+        )
+        .group_by(both.c.hour, both.c.source, both.c.dataset)
+        .order_by(both.c.hour.desc(), both.c.source, both.c.dataset)
     )
     with transaction(engine) as connection:
         return [HourRow(**row) for row in connection.execute(query).mappings()]

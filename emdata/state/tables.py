@@ -117,6 +117,7 @@ polls = Table(
     ),
     Index("ix_polls_stream_finished_at", "stream", "finished_at"),
     Index("ix_polls_hour", "hour"),
+    Index("ix_polls_finished_at", "finished_at"),
 )
 
 poll_datasets = Table(
@@ -146,6 +147,27 @@ poll_datasets = Table(
         name="seq_range",
     ),
     Index("ix_poll_datasets_dataset_last_seq", "dataset", "writer", "last_seq"),
+)
+
+# What polls counted that are no longer kept one by one; dataset '' holds the polls themselves.
+ledger_hours = Table(
+    "ledger_hours",
+    metadata,
+    Column("hour", DateTime(timezone=True), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("dataset", Text, primary_key=True),
+    _count("polls"),
+    _count("rows"),
+    _count("rows_ignored"),
+    _count("rows_rejected"),
+    _count("rows_parsed"),
+    _count("records"),
+    _count("unchanged"),
+    _count("rejected"),
+    _count("deferred"),
+    _count("accepted"),
+    CheckConstraint("rows = rows_ignored + rows_rejected + rows_parsed", name="rows_balance"),
+    CheckConstraint("records = unchanged + rejected + deferred + accepted", name="records_balance"),
 )
 
 seen = Table(
