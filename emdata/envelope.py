@@ -6,18 +6,25 @@ the value is the data.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from emdata.contracts.base import Priority
 
 _ENCODER = msgspec.json.Encoder()
+_PRIORITIES = tuple(priority.name.encode() for priority in Priority)
+RELEVANCE = "emdata_region_relevance"
+PUBLIC = "public"  # the tenant of everything that belongs to nobody in particular
+
+Headers = list[tuple[str, bytes]]
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
     """A record as the buffer keeps it, identity included.
 
     seq is dense per writer and dataset. accepted_at is a UTC text with microseconds.
-    payload is the contract's fields as one JSON object.
+    payload is the contract's fields as one JSON object. region is a two-letter state or None.
     """
 
     dataset: str
@@ -36,6 +43,8 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
     priority: int
     is_simulated: bool
     payload: bytes
+    tenant: str = PUBLIC
+    region: str | None = None
 
     @property
     def accepted_on(self) -> str:
@@ -64,60 +73,127 @@ class Draft(msgspec.Struct, frozen=True, array_like=True):
     priority: int
     is_simulated: bool
     payload: bytes
+    tenant: str = PUBLIC
+    region: str | None = None
 
-    def accept(self, *, writer: int, seq: int, accepted_at: str) -> Accepted:
-        """Return the record with its identity."""
-        return Accepted(
-            self.dataset,
-            self.source,
-            self.stream,
-            self.topic,
-            writer,
-            seq,
-            accepted_at,
-            self.poll_id,
-            self.record_key,
-            self.record_version,
-            self.kafka_key,
-            self.key_hash,
-            self.content_hash,
-            self.priority,
-            self.is_simulated,
-            self.payload,
+
+class Stencil:
+    """Values and headers of records that share a writer, a dataset, a poll and an acceptance.
+
+    What they share is encoded once; a record adds what is its own.
+    """
+
+    __slots__ = ("_before", "_between", "_end", "_event", "_headers")
+
+    def __init__(
+        self,
+        *,
+        dataset: str,
+        source: str,
+        writer: int,
+        accepted_at: str,
+        poll_id: str,
+        is_simulated: bool,
+    ) -> None:
+        simulated = b"true" if is_simulated else b"false"
+        at = accepted_at.encode()
+        self._before = b'{"accepted_on":"%b","writer":%d,"seq":' % (at[:10], writer)
+        self._between = b',"accepted_at":"%b","poll_id":%b,"record_key":' % (
+            at,
+            _ENCODER.encode(poll_id),
         )
+        self._end = b',"is_simulated":%b' % simulated
+        self._event = f"{writer}-{dataset}-"
+        self._headers: Headers = [
+            ("ce_specversion", b"1.0"),
+            ("ce_source", f"/emdata/writers/{writer}/{source}".encode()),
+            ("ce_type", f"emdata.{dataset}".encode()),
+            ("ce_time", at + b"Z"),
+            ("content-type", b"application/json"),
+            ("emdata_simulated", simulated),
+        ]
+
+    def value(
+        self,
+        seq: int,
+        record_key: str,
+        record_version: str | None,
+        content_hash: bytes,
+        priority: int,
+        payload: bytes,
+    ) -> bytes:
+        """Return the flat JSON object: envelope columns in the table's order, then the fields."""
+        head = b'%b%d%b%b,"record_version":%b,"content_hash":"%b","priority":%d%b' % (
+            self._before,
+            seq,
+            self._between,
+            _ENCODER.encode(record_key),
+            b"null" if record_version is None else _ENCODER.encode(record_version),
+            content_hash.hex().encode(),
+            priority,
+            self._end,
+        )
+        # Two JSON objects joined as bytes: the payload was encoded once, at the door.
+        return head + b"}" if payload == b"{}" else b"%b,%b" % (head, payload[1:])
+
+    def headers(self, seq: int, priority: int, region: Headers) -> Headers:
+        """Return the CloudEvents headers, the priority's, and the region's as they are given."""
+        return [
+            ("ce_id", f"{self._event}{seq}".encode()),
+            ("emdata_priority", _PRIORITIES[priority]),
+            *region,
+            *self._headers,
+        ]
+
+
+class Regions:
+    """Headers that say which state a record is about, and whether it is one of ours.
+
+    ``emdata_region``: the two-letter state. ``emdata_region_relevance``: home for the states that
+    the platform is set up for (``ALL``: every one), other for the rest, unknown without a state.
+    """
+
+    def __init__(self, home: Iterable[str]) -> None:
+        self._home = frozenset(home)
+        self._known: dict[str | None, Headers] = {None: [(RELEVANCE, b"unknown")]}
+
+    def headers(self, region: str | None) -> Headers:
+        """Return the headers of one region."""
+        found = self._known.get(region)
+        if found is None and region is not None:
+            is_home = region in self._home or "ALL" in self._home
+            found = [
+                ("emdata_region", region.encode()),
+                (RELEVANCE, b"home" if is_home else b"other"),
+            ]
+            self._known = {**self._known, region: found} if len(self._known) < 200 else self._known
+        return found or []
 
 
 def kafka_value(record: Accepted) -> bytes:
-    """Return the flat JSON object of one record: envelope columns, then the contract's fields."""
-    head = _ENCODER.encode(
-        {
-            "accepted_on": record.accepted_on,
-            "writer": record.writer,
-            "seq": record.seq,
-            "accepted_at": record.accepted_at,
-            "poll_id": record.poll_id,
-            "record_key": record.record_key,
-            "record_version": record.record_version,
-            "content_hash": record.content_hash.hex(),
-            "priority": record.priority,
-            "is_simulated": record.is_simulated,
-        }
+    """Return the flat JSON object of one record."""
+    return _stencil(record).value(
+        record.seq,
+        record.record_key,
+        record.record_version,
+        record.content_hash,
+        record.priority,
+        record.payload,
     )
-    # Two JSON objects joined as bytes: the payload was encoded once, at the door.
-    if record.payload == b"{}":
-        return head
-    return head[:-1] + b"," + record.payload[1:]
 
 
-def kafka_headers(record: Accepted) -> list[tuple[str, bytes]]:
-    """Return the CloudEvents headers of one record."""
-    return [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", record.event_id.encode()),
-        ("ce_source", f"/emdata/writers/{record.writer}/{record.source}".encode()),
-        ("ce_type", f"emdata.{record.dataset}".encode()),
-        ("ce_time", f"{record.accepted_at}Z".encode()),
-        ("content-type", b"application/json"),
-        ("emdata_priority", Priority(record.priority).name.encode()),
-        ("emdata_simulated", b"true" if record.is_simulated else b"false"),
-    ]
+def kafka_headers(record: Accepted, regions: Regions | None = None) -> Headers:
+    """Return the CloudEvents headers of one record, and the region's where ``regions`` is given."""
+    region = [] if regions is None else regions.headers(record.region)
+    return _stencil(record).headers(record.seq, record.priority, region)
+
+
+def _stencil(record: Accepted) -> Stencil:
+    return Stencil(
+        dataset=record.dataset,
+        source=record.source,
+        writer=record.writer,
+        accepted_at=record.accepted_at,
+        poll_id=record.poll_id,
+        is_simulated=record.is_simulated,
+    )

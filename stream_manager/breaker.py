@@ -140,6 +140,10 @@ class DestinationBreaker:
         else:
             self._fail(at, now)
 
+    def withdrawn(self, batch: Hashable) -> None:
+        """Forget a batch of which nothing was handed over after all."""
+        self._out.pop(batch, None)
+
     def brokers_down(self, now: Monotonic) -> None:
         """Note that no broker can be reached; told twenty times a second, it counts once a try."""
         self._fail(now, now)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from emdata.contracts.base import Record
 from emdata.errors import SettingError
+from stream_manager.prepared import Keys
 from stream_manager.push.door import PushDoor
 from stream_manager.session import PollSession
 
@@ -18,12 +19,14 @@ class StreamConfig:
 
     batch_size None chooses by interval: 1,000 above an hour (batch), 500 from 30 s (real time),
     100 below (continuous). is_push: continuous whatever the interval, which then says how often
-    a silent sender is recorded as connected.
+    a silent sender is recorded as connected. keys: what is done with the content of each
+    key; a stream whose records are all new may forget it.
     """
 
     every_seconds: float
     batch_size: int | None = None
     is_push: bool = False
+    keys: Keys = Keys.COMPARED
 
     @property
     def mode(self) -> str:

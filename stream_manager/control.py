@@ -6,7 +6,7 @@ goes to the audit trail's thread, what it wants to know of Kafka comes from the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,11 @@ class ControlConfig:
             tenant_quotas=settings.quota_by_tenant,
         )
 
+    def new_destination(self) -> DestinationBreaker:
+        """Return Kafka's breaker."""
+        breaker = Breaker(self.breaker_open_s, waits=self.breaker_waits)
+        return DestinationBreaker(breaker, self.report_s)
+
 
 class Control:
     """depths: waiting records by priority name. waiting: those of a tenant. lag_s: seconds that
@@ -80,6 +85,7 @@ class Control:
         waiting: Callable[[str], int],
         lag_s: Callable[[], float | None] = lambda: None,
         audit: Callable[..., None] = lambda _event, _subject, **_details: None,
+        destination: DestinationBreaker | None = None,
     ) -> None:
         self.config, self._clock, self._audit = config, clock, audit
         self._depths, self._lag_s = depths, lag_s
@@ -91,9 +97,7 @@ class Control:
         self.throttle = Throttle(config.throttle)
         self.quotas = TenantQuotas(waiting, config.tenant_quota, config.tenant_quotas)
         self.tenants: set[str] = set()
-        self.destination = DestinationBreaker(
-            Breaker(config.breaker_open_s, waits=config.breaker_waits), config.report_s
-        )
+        self.destination = destination or config.new_destination()
         self._kafka = self.destination.state
 
     def decide(self, record: Record, source: str, tenant: str = PUBLIC) -> Priority:
@@ -105,6 +109,14 @@ class Control:
     ) -> Priority:
         """Return the priority of a record whose contract was asked elsewhere."""
         return self._limited(self.policy.decide_level(dataset, wanted), source, tenant)
+
+    def decide_levels(
+        self, dataset: Dataset, wanted: Sequence[int], source: str, tenant: str = PUBLIC
+    ) -> Sequence[int]:
+        """Return the priorities of records that come as columns; as ``decide_level`` for each."""
+        if Priority.CRITICAL not in wanted:
+            return wanted
+        return [self.decide_level(dataset, Priority(level), source, tenant) for level in wanted]
 
     def new_breaker(self, every_s: float) -> Breaker:
         """Return the breaker of a source that is polled every so many seconds."""

@@ -45,7 +45,8 @@ class Controls:
             ControlConfig.from_settings(settings),
             clock,
             depths=intake.queues.depths,
-            waiting=lambda _tenant: 0,
+            waiting=intake.queues.waiting,
+            destination=intake.delivery.breaker,
             lag_s=self.meter.worst,
             audit=self.audit.note,
         )

@@ -27,6 +27,7 @@ from emdata.errors import BufferUnavailable, EmdataError, SettingError
 from emdata.push_keys import PushKey, PushKeys
 from emdata.telemetry import get_logger
 from stream_manager.manager import StreamManager
+from stream_manager.prepared import Keys
 from stream_manager.session import PollSession
 
 log = get_logger(__name__)
@@ -107,7 +108,7 @@ class IngestApp:
             record.dataset.source,
             cursor={},
             batch_size=1000,
-            compare=False,
+            keys=Keys.REMEMBERED,
         )
         return await self._take_rows(session, record, rows)
 

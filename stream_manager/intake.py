@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from sqlalchemy import Engine
 from emdata.clock import Clock
 from emdata.commits import Commit, Dead
 from emdata.contracts.base import Priority, utc_text
-from emdata.envelope import Accepted
+from emdata.envelope import Regions
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager import metrics
 from stream_manager.applier import Applier
-from stream_manager.buffer import BufferLog, BufferWriter, Entry, Recovery
-from stream_manager.delivery import Delivery
+from stream_manager.breaker import DestinationBreaker
+from stream_manager.buffer import Block, BufferLog, BufferWriter, Recovery, Run
+from stream_manager.critical import NearestKm
+from stream_manager.delivery import Delivery, DeliveryRules
 from stream_manager.interrupted import interrupted_commit
 from stream_manager.producers import Lane, RecordProducer
 from stream_manager.queues import PriorityQueues
@@ -29,16 +32,18 @@ log = get_logger(__name__)
 # Share of the buffer up to which a priority is admitted; CRITICAL always is.
 ROOM = {Priority.LOW: 0.90, Priority.NORMAL: 0.95, Priority.HIGH: 0.98}
 DISK_RESERVE = 64 << 20
+OLDEST = 3600.0  # seconds; what waited longer is as urgent as it will ever be
 
 
 @dataclass(frozen=True, slots=True)
 class IntakeConfig:
-    """Where the buffer lies and how large it may grow, in bytes."""
+    """Where the buffer lies and how large it may grow, in bytes; states: whose records are ours."""
 
     directory: Path
     writer: int
     segment_bytes: int
     max_bytes: int
+    states: tuple[str, ...] = ("ALL",)
 
 
 class Intake:
@@ -52,12 +57,18 @@ class Intake:
         *,
         make_producer: Callable[[Lane], RecordProducer],
         is_up: Callable[[], bool],
+        fence: Callable[[], None] | None = None,
+        nearest_km: NearestKm | None = None,
+        breaker: DestinationBreaker | None = None,
     ) -> None:
         self.config, self._clock = config, clock
         self.log = BufferLog(
-            config.directory, writer=config.writer, segment_bytes=config.segment_bytes
+            config.directory,
+            writer=config.writer,
+            segment_bytes=config.segment_bytes,
+            fence=fence,
         )
-        self.queues = PriorityQueues()
+        self.queues = PriorityQueues(clock)
         self.applier = Applier(engine, self.log, config.directory / "unapplied")
         self.delivery = Delivery(
             self.log,
@@ -66,6 +77,9 @@ class Intake:
             make_producer=make_producer,
             is_up=is_up,
             on_refused=self._refused,
+            rules=DeliveryRules(
+                Regions(config.states), nearest_km, breaker or DestinationBreaker()
+            ),
         )
         self.writer = BufferWriter(self.log, clock, self._durable)
         self.is_numbering_certain = self.is_log_whole = False
@@ -75,7 +89,7 @@ class Intake:
 
         Raises ServiceError when another process has the buffer.
         """
-        recovery = self.log.open()
+        recovery = self.log.open(self._monotonic_of)
         metrics.QUARANTINED.inc(recovery.quarantined_bytes)
         metrics.TORN.inc(recovery.torn_bytes)
         damaged = recovery.torn_bytes + recovery.quarantined_bytes
@@ -88,7 +102,7 @@ class Intake:
         log.info(
             "buffer_opened",
             epoch=self.log.epoch,
-            undelivered=len(recovery.entries),
+            undelivered=sum(map(len, recovery.runs)),
             unapplied=len(recovery.commits) + len(recovery.deads),
             interrupted_polls=len(recovery.interrupted),
             torn_bytes=recovery.torn_bytes,
@@ -96,26 +110,43 @@ class Intake:
         )
         return recovery
 
-    def _without_dead(self, recovery: Recovery) -> list[Entry]:
+    def _monotonic_of(self, accepted_at: str) -> float:
+        """The monotonic second of an acceptance by an earlier process; its age is what counts.
+
+        The wall clock may have jumped since, so an age is never negative nor beyond an hour.
+        """
+        accepted = datetime.fromisoformat(accepted_at).replace(tzinfo=UTC)
+        age = (self._clock.now() - accepted).total_seconds()
+        return self._clock.monotonic() - min(max(age, 0.0), OLDEST)
+
+    def _without_dead(self, recovery: Recovery) -> list[Run]:
         """Leave out what died before the end: a record is counted as dead or landed, never both."""
-        dead = {one.id for _, one in recovery.deads}
-        gone = [
-            entry
-            for entry in recovery.entries
-            if entry.record is not None and entry.record.event_id in dead
-        ]
+        dead: dict[str, set[int]] = {}
+        for _, one in recovery.deads:
+            if one.dataset is not None and one.seq is not None:
+                dead.setdefault(one.dataset, set()).add(one.seq)
+        if not dead:
+            return recovery.runs
+        left, gone = [], []
+        for run in recovery.runs:
+            seqs, first = dead.get(run.head.dataset, set()), run.head.first_seq
+            died = [position for position in run.positions if first + position in seqs]
+            if died:
+                gone.append(run.only(died))
+                run.positions = [one for one in run.positions if first + one not in seqs]
+            if len(run):
+                left.append(run)
         self.log.delivered(gone)
-        known = set(map(id, gone))
-        return [entry for entry in recovery.entries if id(entry) not in known]
+        return left
 
     def start(self, recovery: Recovery) -> None:
         """Start the threads and end the polls that an earlier process left open."""
         self.writer.start()
         self.applier.start()
         self.delivery.start()
-        for poll_id, records in recovery.interrupted.items():
-            commit = interrupted_commit(poll_id, self.config.writer, records, self._clock.now())
-            self.writer.append([], commit=commit).result()
+        for poll_id, blocks in recovery.interrupted.items():
+            commit = interrupted_commit(poll_id, self.config.writer, blocks, self._clock.now())
+            self.writer.append_blocks([], commit=commit).result()
 
     def stop(self) -> None:
         """Stop within about ten seconds; what Kafka did not confirm stays in the buffer."""
@@ -148,21 +179,21 @@ class Intake:
         metrics.UNAPPLIED.set(self.applier.depth())
 
     def _durable(
-        self, entries: list[Entry], commits: list[Commit], deads: list[Dead], segment: int
+        self, runs: list[Run], commits: list[Commit], deads: list[Dead], segment: int
     ) -> None:
         frames: list[Commit | Dead] = [*commits, *deads]
         if frames:
             self.applier.put(segment, frames)
-        if entries:
-            self.delivery.accept(entries)
+        if runs:
+            self.delivery.accept(runs)
 
-    def _refused(self, entry: Entry, reason: str) -> None:
+    def _refused(self, run: Run, reason: str) -> None:
         """Move a record that Kafka will never take to the dead letters, through the log."""
         try:
-            record = self.log.read(entry)
+            record = self.log.load(run).record(run.positions[0])
         except BufferUnavailable as error:
-            log.warning("refused_record_unreadable", segment=entry.segment, error=str(error))
-            self.queues.put_back([entry])
+            log.warning("refused_record_unreadable", segment=run.place.segment, error=str(error))
+            self.queues.put_back([run])
             return
         dead = Dead(
             f"{record.writer}-{record.dataset}-{record.seq}",
@@ -177,11 +208,11 @@ class Intake:
             utc_text(self._clock.now()),
         )
         log.error("record_refused_by_kafka", id=dead.id, reason=reason)
-        self.writer.append([], deads=[dead]).add_done_callback(partial(self._buried, entry))
+        self.writer.append_blocks([], deads=[dead]).add_done_callback(partial(self._buried, run))
 
-    def _buried(self, entry: Entry, done: Future[list[Accepted]]) -> None:
+    def _buried(self, run: Run, done: Future[list[Block]]) -> None:
         # Released only once the dead letter itself is durable; else Kafka is asked once more.
         if done.exception() is None:
-            self.log.delivered([entry])
+            self.log.delivered([run])
         else:
-            self.queues.put_back([entry])
+            self.queues.put_back([run])

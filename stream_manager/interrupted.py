@@ -7,33 +7,31 @@ from datetime import datetime
 
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
 from emdata.contracts.base import utc_text
-from emdata.envelope import Accepted
+from stream_manager.buffer import Block
 
 
-def interrupted_commit(
-    poll_id: str, writer: int, records: Sequence[Accepted], now: datetime
-) -> Commit:
+def interrupted_commit(poll_id: str, writer: int, blocks: Sequence[Block], now: datetime) -> Commit:
     """Return the COMMIT of a poll that died before its own: its records count, its cursor stays.
 
-    ``records`` are the poll's ``Accepted`` records found in the log. Rows are unknown and 0.
+    ``blocks`` are the poll's blocks found in the log. Rows are unknown and 0.
     """
     counts: dict[str, DatasetCounts] = {}
     seen: dict[str, list[SeenUpdate]] = {}
-    for record in records:
-        one = counts.setdefault(record.dataset, DatasetCounts())
-        one.records += 1
-        one.accepted += 1
-        one.first_seq = min(record.seq, one.first_seq or record.seq)
-        one.last_seq = max(record.seq, one.last_seq or record.seq)
-        seen.setdefault(record.dataset, []).append(
-            SeenUpdate(record.key_hash, record.content_hash, record.record_version, record.seq)
-        )
+    for block in blocks:
+        head = block.head
+        one = counts.setdefault(head.dataset, DatasetCounts())
+        one.records += len(head)
+        one.accepted += len(head)
+        one.first_seq = min(head.first_seq, one.first_seq or head.first_seq)
+        one.last_seq = max(head.last_seq, one.last_seq or head.last_seq)
+        seen.setdefault(head.dataset, []).extend(block.seen_updates())
+    first = blocks[0].head
     return Commit(
         poll_id=poll_id,
         writer=writer,
-        stream=records[0].stream,
-        source=records[0].source,
-        started_at=records[0].accepted_at,
+        stream=first.stream,
+        source=first.source,
+        started_at=first.accepted_at,
         finished_at=utc_text(now),
         outcome="interrupted",
         error_class="interrupted",

@@ -22,6 +22,7 @@ from stream_manager import metrics
 from stream_manager.connector import Connector, PollReport, PushConnector, StreamConfig
 from stream_manager.control import Control, ControlConfig
 from stream_manager.intake import Intake
+from stream_manager.prepared import Keys
 from stream_manager.push.door import PushDoor
 from stream_manager.seen import SeenIndex
 from stream_manager.session import PollContext, PollSession
@@ -50,7 +51,7 @@ class StreamManager:
         self.intake, self._engine, self._clock = intake, engine, clock
         self._is_simulated = is_simulated
         self.control = control or Control(
-            ControlConfig(), clock, depths=intake.queues.depths, waiting=lambda _tenant: 0
+            ControlConfig(), clock, depths=intake.queues.depths, waiting=intake.queues.waiting
         )
         self._seen = SeenIndex()
         self._streams: dict[str, Stream] = {}
@@ -139,7 +140,7 @@ class StreamManager:
         cursor: dict[str, Any],
         batch_size: int,
         request_ids: tuple[int, ...] = (),
-        compare: bool = True,
+        keys: Keys = Keys.COMPARED,
         seen: SeenIndex | None = None,
         tenant: str = PUBLIC,
     ) -> PollSession:
@@ -157,12 +158,17 @@ class StreamManager:
                 cursor=cursor,
                 buffer=self.intake.writer,
                 seen=self._seen if seen is None else seen,
-                admits=self._admits(tenant),
+                admits=self._admits,
                 clock=self._clock,
                 is_simulated=self._is_simulated,
                 batch_size=batch_size,
-                compare=compare,
+                keys=keys,
                 request_ids=request_ids,
+                tenant=tenant,
+                decide=lambda record: self.control.decide(record, source, tenant),
+                decide_prepared=lambda dataset, levels: self.control.decide_levels(
+                    dataset, levels, source, tenant
+                ),
             )
         )
 
@@ -267,7 +273,7 @@ class StreamManager:
                 connector.source,
                 cursor={},
                 batch_size=records,
-                compare=False,
+                keys=Keys.REMEMBERED,
                 seen=SeenIndex(),
                 tenant=stream.tenant,
             )
@@ -317,6 +323,7 @@ class StreamManager:
             stream.connector.source,
             cursor=dict(stream.cursor or {}),
             batch_size=stream.config.records_a_batch,
+            keys=stream.config.keys,
             request_ids=tuple(request.id for request in asked),
             tenant=stream.tenant,
         )
@@ -362,14 +369,9 @@ class StreamManager:
             accepted={name: counts.accepted for name, counts in commit.datasets.items()},
         )
 
-    def _admits(self, tenant: str) -> Callable[..., bool]:
+    def _admits(self, priority: Priority, tenant: str) -> bool:
         """Whether a record may be taken: room in the buffer, and the tenant's quota."""
-        admits, quotas = self.intake.admits, self.control.quotas
-
-        def may(priority: Priority, of: str = tenant) -> bool:
-            return admits(priority) and quotas.admits(priority, of)
-
-        return may
+        return self.intake.admits(priority) and self.control.quotas.admits(priority, tenant)
 
     def _count_streams(self, tenant: str) -> None:
         count = sum(stream.tenant == tenant for stream in self._streams.values())

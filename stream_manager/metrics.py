@@ -47,3 +47,9 @@ CRITICAL_OVERFLOW = Gauge(
 )
 TENANT_WAITING = Gauge("stream_tenant_waiting_records", "Records that wait, by tenant", ["tenant"])
 AUDIT_WAITING = Gauge("stream_audit_waiting", "Audit entries that PostgreSQL does not have yet")
+LATENCY = Histogram(
+    "stream_latency_seconds",
+    "From acceptance to Kafka's report, once for each batch handed over",
+    ["priority"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+)

@@ -1,4 +1,4 @@
-"""Entries that cannot go now, by reason, so that they hold up nobody else.
+"""Runs that cannot go now, by reason, so that they hold up nobody else.
 
 A topic that is gone, or a segment that cannot be read, concerns its own records only: they wait
 here, in order, and are queued again after a while.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from emdata.clock import Clock, Monotonic
-from stream_manager.buffer import Entry
+from stream_manager.buffer import Run, in_log_order
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 
@@ -19,36 +19,36 @@ class Parked:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._entries: dict[str, list[Entry]] = {}
+        self._runs: dict[str, list[Run]] = {}
         self._due: dict[str, float] = {}
         self._wait: dict[str, float] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._entries.values()))
+        return sum(len(run) for runs in self._runs.values() for run in runs)
 
     def holds(self, reason: str) -> bool:
-        """Whether entries wait for this reason, so that later ones must wait behind them."""
-        return reason in self._entries
+        """Whether runs wait for this reason, so that later ones must wait behind them."""
+        return reason in self._runs
 
-    def add(self, reason: str, entries: Iterable[Entry]) -> None:
-        """Let entries wait; their bytes are given up, for they are in the buffer."""
-        if reason not in self._entries:
+    def add(self, reason: str, runs: Iterable[Run]) -> None:
+        """Let runs wait; their bytes are given up, for they are in the buffer."""
+        if reason not in self._runs:
             wait = self._wait.get(reason, FIRST_WAIT)
             self._wait[reason] = min(wait * 2, LONGEST_WAIT)
             self._due[reason] = self._clock.monotonic() + wait
-        held = self._entries.setdefault(reason, [])
-        for entry in entries:
-            entry.record = None
-            held.append(entry)
+        held = self._runs.setdefault(reason, [])
+        for run in runs:
+            run.block = None
+            held.append(run)
 
-    def take_due(self) -> list[Entry]:
-        """Return the entries whose time has come, in log order."""
+    def take_due(self) -> list[Run]:
+        """Return the runs whose time has come, in log order."""
         now: Monotonic = self._clock.monotonic()
         due = [reason for reason, at in self._due.items() if at <= now]
-        taken = [entry for reason in due for entry in self._entries.pop(reason)]
+        taken = [run for reason in due for run in self._runs.pop(reason)]
         for reason in due:
             del self._due[reason]
-        return sorted(taken, key=lambda entry: (entry.segment, entry.ordinal))
+        return in_log_order(taken)
 
     def freed(self, reason: str) -> None:
         """Forget how long a reason lasted, because it is over."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from emdata.envelope import Accepted, kafka_headers, kafka_value
+from emdata.envelope import Headers
 
 Report = Callable[[KafkaError | None, Message], None]
 
@@ -55,6 +55,19 @@ OF_THE_TOPIC = frozenset(
 FATAL = frozenset({KafkaError._FATAL, KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 
+# No answer from any broker; whatever else comes back was said by one.
+UNREACHABLE = frozenset(
+    {
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._PURGE_QUEUE,
+        KafkaError._PURGE_INFLIGHT,
+    }
+)
+
+
 class _Seldom(logging.Filter):
     """Lets a message through once a minute: a broker that is away says so 20 times a second."""
 
@@ -73,8 +86,8 @@ class _Seldom(logging.Filter):
 class RecordProducer(Protocol):
     """What delivery needs of a producer."""
 
-    def send(self, record: Accepted, report: Report) -> None:
-        """Hand over one record; BufferError when the local queue is full."""
+    def produce(self, topic: str, value: bytes, key: str, headers: Headers, report: Report) -> None:
+        """Hand over one message; BufferError when the local queue is full."""
         ...
 
     def poll(self, timeout: float) -> int:
@@ -87,11 +100,17 @@ class RecordProducer(Protocol):
 
 
 class KafkaProducer:
-    """A confluent-kafka producer for accepted records."""
+    """A confluent-kafka producer for accepted records; ``headers`` go with every message."""
 
     def __init__(
-        self, servers: str, lane: Lane = Lane.BULK, *, extra: dict[str, Any] | None = None
+        self,
+        servers: str,
+        lane: Lane = Lane.BULK,
+        *,
+        extra: dict[str, Any] | None = None,
+        headers: Headers | None = None,
     ) -> None:
+        self._headers = headers or []
         is_critical = lane is Lane.CRITICAL
         config: dict[str, Any] = {
             "bootstrap.servers": servers,
@@ -107,7 +126,7 @@ class KafkaProducer:
             "topic.metadata.propagation.max.ms": 5000,
             "linger.ms": 5 if lane is Lane.BULK else 0,
             "compression.type": "none" if is_critical else "lz4",
-            "queue.buffering.max.messages": 20_000,
+            "queue.buffering.max.messages": 50_000,
             "queue.buffering.max.kbytes": 64 * 1024,
             "log_level": 3,
         }
@@ -118,14 +137,14 @@ class KafkaProducer:
             logger.addFilter(_Seldom())
         self._producer = Producer({**config, **(extra or {})}, logger=logger)
 
-    def send(self, record: Accepted, report: Report) -> None:
-        """Hand over one record; BufferError when the local queue is full."""
+    def produce(self, topic: str, value: bytes, key: str, headers: Headers, report: Report) -> None:
+        """Hand over one message; BufferError when the local queue is full."""
         self._producer.produce(
-            record.topic,
-            key=record.kafka_key.encode(),
-            value=kafka_value(record),
-            headers=kafka_headers(record),  # type: ignore[arg-type]
+            topic,
+            value,
+            key,
             on_delivery=report,
+            headers=[*headers, *self._headers] if self._headers else headers,  # type: ignore[arg-type]
         )
 
     def poll(self, timeout: float) -> int:
@@ -145,6 +164,11 @@ def is_refused_for_good(error: KafkaError) -> bool:
 def is_fatal(error: KafkaError) -> bool:
     """Whether the producer that reported this can never send again."""
     return error.fatal() or error.code() in FATAL
+
+
+def is_unreachable(error: KafkaError) -> bool:
+    """Whether a report says that no broker answered."""
+    return error.code() in UNREACHABLE
 
 
 def error_of(exception: KafkaException) -> KafkaError:

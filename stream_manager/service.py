@@ -25,6 +25,7 @@ from emdata.state.database import connect
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
 from stream_manager.connector import Streams, choose_streams
+from stream_manager.control import ControlConfig
 from stream_manager.controls import Controls
 from stream_manager.fence import Fenced
 from stream_manager.ingest import IngestApp
@@ -79,11 +80,14 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
             writer=settings.writer,
             segment_bytes=settings.buffer_segment_mb << 20,
             max_bytes=settings.buffer_max_mb << 20,
+            states=settings.states,
         ),
         engine,
         clock,
         make_producer=partial(KafkaProducer, settings.kafka_servers),
         is_up=partial(broker_answers, settings.kafka_servers),
+        fence=claim.check,
+        breaker=ControlConfig.from_settings(settings).new_destination(),
     )
     lease = LeaseKeeper(
         claim,

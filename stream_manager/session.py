@@ -10,20 +10,21 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import msgspec
 
 from emdata.clock import Clock
-from emdata.commits import Commit, DatasetCounts, Dead, SeenUpdate
-from emdata.contracts.base import Priority, Record, utc_text
-from emdata.derive.limits import check_storable
-from emdata.envelope import Accepted, Draft
+from emdata.commits import Commit, Dead, SeenUpdate
+from emdata.contracts.base import Dataset, Priority, Record, utc_text
+from emdata.derive.limits import check_identity, check_storable
+from emdata.envelope import PUBLIC
 from emdata.errors import BufferUnavailable, EmdataError, PermanentError
 from emdata.telemetry import get_logger
 from stream_manager import metrics
-from stream_manager.buffer import BufferWriter
+from stream_manager.buffer import Block, BufferWriter, Drafts
+from stream_manager.prepared import Keys, Pending, PreparedBatch
 from stream_manager.producers import MAX_MESSAGE_BYTES
 from stream_manager.seen import SeenIndex
 
@@ -44,6 +45,10 @@ RECORD_ERRORS = (
     AttributeError,
     RecursionError,
 )
+
+
+# What decoding a row may raise beside the contract's own refusal.
+ROW_ERRORS = (msgspec.MsgspecError, EmdataError, ValueError, RecursionError)
 
 
 class Interrupted(EmdataError):
@@ -72,12 +77,17 @@ class Tally:
     not_modified: bool = False
 
 
+def _as_they_are(_dataset: Dataset, priorities: Sequence[int]) -> Sequence[int]:
+    return priorities
+
+
 @dataclass(frozen=True)
 class PollContext:
     """What the manager gives a poll.
 
-    admits: whether the buffer has room for a priority. compare: whether unchanged records are
-    left out. request_ids: the requests that this poll answers.
+    admits: whether there is room for a priority of a tenant. decide: a record's priority;
+    decide_prepared: the same for a dataset's records that come as columns. keys: what
+    is done with the content of each key. request_ids: the requests that this poll answers.
     """
 
     poll_id: str
@@ -87,12 +97,15 @@ class PollContext:
     cursor: dict[str, Any]
     buffer: BufferWriter
     seen: SeenIndex
-    admits: Callable[[Priority], bool]
+    admits: Callable[[Priority, str], bool]
     clock: Clock
     is_simulated: bool
     batch_size: int
-    compare: bool = True
+    keys: Keys = Keys.COMPARED
     request_ids: tuple[int, ...] = ()
+    tenant: str = PUBLIC
+    decide: Callable[[Record], Priority] = Record.priority
+    decide_prepared: Callable[[Dataset, Sequence[int]], Sequence[int]] = _as_they_are
 
 
 class PollSession:
@@ -104,13 +117,13 @@ class PollSession:
         self.tally = Tally()
         self.commit: Commit | None = None
         self._started_at = context.clock.now()
-        self._counts: dict[str, DatasetCounts] = {}
-        self._pending: list[Draft] = []
-        self._overlay: dict[tuple[str, bytes], bytes] = {}
+        self._pending: dict[str, Pending] = {}
+        self._waiting = 0
+        self._room: dict[int, bool] = {}
         self._accepted: dict[str, list[SeenUpdate]] = {}
         self._deads: dict[str, Dead] = {}
         self._dead_bytes = 0
-        self._writing: asyncio.Future[list[Accepted]] | None = None
+        self._writing: asyncio.Future[list[Block]] | None = None
         self._committing: Commit | None = None
 
     def document(self, size: int, raw_document: str | None = None) -> None:
@@ -143,9 +156,69 @@ class PollSession:
         self.tally.rows += 1
         self.tally.parsed += 1
         reasons = [reason for record in records if (reason := self._take(record)) is not None]
-        if len(self._pending) >= self.context.batch_size:
+        if self._waiting >= self.context.batch_size:
             await self._flush()
         return reasons
+
+    async def rows_encoded(
+        self, record: type[Record], rows: Sequence[bytes | msgspec.Raw]
+    ) -> list[tuple[int, str]]:
+        """Take rows that are a contract's fields as JSON; returns (index, reason) of the rejected.
+
+        Raises BufferUnavailable when a full batch cannot be made durable.
+        """
+        decode, refused = _decoder(record).decode, []
+        for index, raw in enumerate(rows):
+            try:
+                value = decode(raw)
+            except ROW_ERRORS as error:
+                self.row_rejected(bytes(raw), error)
+                refused.append((index, str(error)))
+                continue
+            self.tally.rows += 1
+            self.tally.parsed += 1
+            reason = self._take(value)
+            if reason is not None:
+                refused.append((index, reason))
+            if self._waiting >= self.context.batch_size:
+                await self._flush()
+        return refused
+
+    async def batch_prepared(self, batch: PreparedBatch) -> None:
+        """Count parsed rows, one a record, that come as columns, and take them.
+
+        Raises BufferUnavailable when a full batch cannot be made durable.
+        """
+        self.tally.rows += len(batch)
+        self.tally.parsed += len(batch)
+        dataset = batch.record.dataset
+        pending = self._pending_of(batch.record)
+        pending.counts.records += len(batch)
+        if batch.newest_event is not None:
+            pending.note_event(batch.newest_event)
+        priorities = self.context.decide_prepared(dataset, batch.priorities)
+        for index, (key_hash, content_hash) in enumerate(
+            zip(batch.key_hashes, batch.content_hashes, strict=True)
+        ):
+            if self._is_known(pending, key_hash, content_hash):
+                pending.counts.unchanged += 1
+                continue
+            if not self._admits(priorities[index]):
+                pending.counts.deferred += 1
+                continue
+            pending.add(
+                batch.record_keys[index],
+                batch.versions[index],
+                batch.kafka_keys[index],
+                key_hash,
+                content_hash,
+                priorities[index],
+                batch.payloads[index],
+                None,
+            )
+            self._waiting += 1
+            if self._waiting >= self.context.batch_size:
+                await self._flush()
 
     async def finish(
         self,
@@ -164,7 +237,7 @@ class PollSession:
             await self._flush()
         except BufferUnavailable as unavailable:
             outcome, cursor, error = "failed", None, unavailable
-        if any(counts.deferred for counts in self._counts.values()):
+        if any(pending.counts.deferred for pending in self._pending.values()):
             cursor = None
         commit = self._commit(outcome, cursor, is_complete, error)
         if not commit.balances():
@@ -193,7 +266,8 @@ class PollSession:
             except BufferUnavailable as error:
                 log.warning("batch_not_durable", stream=self.context.stream, error=str(error))
         # Whatever was taken and is not booked was never acknowledged.
-        for counts in self._counts.values():
+        for pending in self._pending.values():
+            counts = pending.counts
             booked = counts.unchanged + counts.rejected + counts.deferred + counts.accepted
             counts.deferred += counts.records - booked
         tally = self.tally
@@ -233,9 +307,9 @@ class PollSession:
             raise
         return True
 
-    async def _append(self, batch: list[Draft], commit: Commit | None = None) -> list[Accepted]:
+    async def _append(self, batch: list[Drafts], commit: Commit | None = None) -> list[Block]:
         """Append, so that a cancelled poll can still find out what became of it."""
-        self._writing = asyncio.wrap_future(self.context.buffer.append(batch, commit=commit))
+        self._writing = asyncio.wrap_future(self.context.buffer.append_blocks(batch, commit=commit))
         try:
             accepted = await asyncio.shield(self._writing)
         except asyncio.CancelledError:
@@ -248,89 +322,82 @@ class PollSession:
 
     def _take(self, record: Record) -> str | None:
         dataset = record.dataset
-        counts = self._counts.setdefault(dataset.name, DatasetCounts())
+        pending = self._pending_of(type(record))
+        counts = pending.counts
         counts.records += 1
         try:
-            key_hash, content_hash = record.key_hash(), record.content_hash()
-            self._note_event(counts, getattr(record, dataset.event_time))
-            if self.context.compare and self._known(dataset.name, key_hash) == content_hash:
+            key = record.record_key()
+            key_hash = hashlib.sha256(key.encode()).digest()[:16]
+            payload, content_hash = record.encoded()
+            pending.note_event(getattr(record, dataset.event_time))
+            if self._is_known(pending, key_hash, content_hash):
                 counts.unchanged += 1
                 return None
-            draft = self._draft(record, key_hash, content_hash)
+            if len(payload) > MAX_PAYLOAD:
+                raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
+            check_storable(record, len(payload))
+            version = record.version_text()
+            check_identity(dataset.name, key, version)
+            kafka_key = key if pending.is_keyed_alike else record.kafka_key()
+            priority = int(self.context.decide(record))
+            region = record.region_code()
         except RECORD_ERRORS as error:
             counts.rejected += 1
             self._dead(dataset.name, _bytes_of(record), error)
             return str(error)
-        if not self.context.admits(Priority(draft.priority)):
+        if not self._admits(priority):
             counts.deferred += 1
             return None
-        self._overlay[dataset.name, key_hash] = content_hash
-        self._pending.append(draft)
+        pending.add(key, version, kafka_key, key_hash, content_hash, priority, payload, region)
+        self._waiting += 1
         return None
 
-    def _known(self, dataset: str, key_hash: bytes) -> bytes | None:
-        known = self._overlay.get((dataset, key_hash))
-        return self.context.seen.content(dataset, key_hash) if known is None else known
+    def _pending_of(self, record: type[Record]) -> Pending:
+        pending = self._pending.get(record.dataset.name)
+        if pending is None:
+            pending = self._pending[record.dataset.name] = Pending(self.context, record)
+        return pending
 
-    def _draft(self, record: Record, key_hash: bytes, content_hash: bytes) -> Draft:
-        check_storable(record)
-        payload = record.payload()
-        if len(payload) > MAX_PAYLOAD:
-            raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
-        return Draft(
-            record.dataset.name,
-            self.context.source,
-            self.context.stream,
-            record.dataset.topic,
-            self.context.poll_id,
-            record.record_key(),
-            record.version_text(),
-            record.kafka_key(),
-            key_hash,
-            content_hash,
-            int(record.priority()),
-            self.context.is_simulated,
-            payload,
-        )
+    def _is_known(self, pending: Pending, key_hash: bytes, content_hash: bytes) -> bool:
+        if self.context.keys is not Keys.COMPARED:
+            return False
+        known = pending.taken.get(key_hash)
+        if known is None:
+            known = self.context.seen.content(pending.dataset.name, key_hash)
+        return known == content_hash
+
+    def _admits(self, priority: int) -> bool:
+        """Whether there is room, asked once a batch and priority."""
+        room = self._room.get(priority)
+        if room is None:
+            room = self.context.admits(Priority(priority), self.context.tenant)
+            self._room[priority] = room
+        return room
 
     async def _flush(self) -> None:
-        drafts, self._pending = self._pending, []
-        for start in range(0, len(drafts), self.context.batch_size):
-            batch = drafts[start : start + self.context.batch_size]
-            try:
-                accepted = await self._append(batch)
-            except BufferUnavailable:
-                # Nothing of these was acknowledged, so the poll never had them.
-                self._forget(drafts[start:])
-                raise
-            self._book(accepted)
-
-    def _book(self, records: list[Accepted]) -> None:
-        for record in records:
-            counts = self._counts[record.dataset]
-            counts.accepted += 1
-            counts.first_seq = record.seq if counts.first_seq is None else counts.first_seq
-            counts.last_seq = record.seq
-            self._accepted.setdefault(record.dataset, []).append(
-                SeenUpdate(record.key_hash, record.content_hash, record.record_version, record.seq)
-            )
-
-    def _forget(self, drafts: Sequence[Draft]) -> None:
-        for draft in drafts:
-            self._counts[draft.dataset].deferred += 1
-            self._overlay.pop((draft.dataset, draft.key_hash), None)
-
-    def _note_event(self, counts: DatasetCounts, value: Any) -> None:
-        if isinstance(value, datetime):
-            at = value
-        elif isinstance(value, date):
-            at = datetime(value.year, value.month, value.day, tzinfo=UTC)
-        else:
+        self._waiting = 0
+        self._room.clear()
+        batch = [pending.cut() for pending in self._pending.values() if len(pending)]
+        if not batch:
             return
-        # Sources send stamps that lie ahead; "newest" must not be a promise about tomorrow.
-        text = utc_text(min(at, self._started_at + timedelta(days=1)))
-        if counts.newest_event_at is None or text > counts.newest_event_at:
-            counts.newest_event_at = text
+        try:
+            blocks = await self._append(batch)
+        except BufferUnavailable:
+            # Nothing of these was acknowledged, so the poll never had them.
+            for drafts in batch:
+                self._pending[drafts.dataset].forget(drafts)
+            raise
+        self._book(blocks)
+
+    def _book(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            head = block.head
+            counts = self._pending[head.dataset].counts
+            counts.accepted += len(head)
+            counts.first_seq = head.first_seq if counts.first_seq is None else counts.first_seq
+            counts.last_seq = head.last_seq
+            if self.context.keys is not Keys.FORGOTTEN:
+                self._accepted.setdefault(head.dataset, []).extend(block.seen_updates())
 
     def _dead(self, dataset: str | None, payload: bytes, error: Exception) -> None:
         cause = error.code if isinstance(error, EmdataError) else type(error).__name__
@@ -379,7 +446,9 @@ class PollSession:
             rows_parsed=tally.parsed,
             raw_documents=tally.raw_documents,
             cursor=cursor,
-            datasets=self._counts,
+            datasets={
+                name: pending.final(self._started_at) for name, pending in self._pending.items()
+            },
             seen=self._accepted,
             deads=list(self._deads.values()),
             # Who asked for an interrupted poll still waits for one that is not.
@@ -393,6 +462,11 @@ class PollSession:
         for dataset, counts in commit.datasets.items():
             for result in ("unchanged", "rejected", "deferred", "accepted"):
                 metrics.RECORDS.labels(dataset, result).inc(getattr(counts, result))
+
+
+@cache
+def _decoder(record: type[Record]) -> msgspec.json.Decoder[Record]:
+    return msgspec.json.Decoder(record)
 
 
 def _bytes_of(record: Record) -> bytes:

@@ -12,7 +12,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
@@ -88,6 +88,7 @@ class Dataset:
     event or refresh the dataset counts as fresh. terms: licence or terms of use.
     full_snapshot: a complete pull lists every living key. periodic: new events are due all the
     time, so that silence beyond fresh_within is upstream's fault (stale) and not merely quiet.
+    region: the field that holds a two-letter state, for the message's region headers.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Dataset:
     periodic: bool = False
     approved_critical: bool = False
     landing_group: str = "bulk"
+    region: str | None = None
     description: str = ""
     topic_name: str = ""
 
@@ -155,9 +157,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     dataset: ClassVar[Dataset]
 
     def __post_init__(self) -> None:
-        for name in _instants(type(self)):
+        shape = _shape(type(self))
+        for name in shape.instants:
             value = getattr(self, name)
-            if value is None:
+            if value is None or value.tzinfo is UTC:
                 continue
             if value.tzinfo is None:
                 raise ContractError(
@@ -165,9 +168,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
                     value=value,
                     allowed="an aware datetime",
                 )
-            if value.tzinfo is not UTC:
-                msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
-        for name in _floats(type(self)):
+            msgspec.structs.force_setattr(self, name, value.astimezone(UTC))
+        for name in shape.floats:
             value = getattr(self, name)
             if value is not None and not math.isfinite(value):
                 raise ContractError(
@@ -182,11 +184,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def record_key(self) -> str:
         """Return the key fields joined by ``|`` (``\\`` and ``|`` in values escaped)."""
-        return "|".join(_key_part(getattr(self, name)) for name in self.dataset.key)
+        return "|".join([_key_part(getattr(self, name)) for name in self.dataset.key])
 
     def kafka_key(self) -> str:
         """Return the Kafka key: the entity's key, so that versions stay in order."""
         return self.record_key()
+
+    def region_code(self) -> str | None:
+        """Return the two-letter state that the record is about; None without one."""
+        name = self.dataset.region
+        return None if name is None else getattr(self, name)
 
     def version_text(self) -> str | None:
         """Return the version in a form that sorts as text, or None when undeclared."""
@@ -198,28 +205,68 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(self.record_key().encode()).digest()[:16]
 
     def content_hash(self) -> bytes:
-        """Return 16 bytes of SHA-256 over the canonical JSON of all hashed fields."""
-        return hashlib.sha256(_CANONICAL.encode(_hashed(self))).digest()[:16]
+        """Return 16 bytes of SHA-256 over the JSON of all hashed fields, in their order."""
+        return self.encoded()[1]
 
     def payload(self) -> bytes:
         """Return the contract's fields as one JSON object, instants as UTC without an offset."""
-        return _PLAIN.encode({name: getattr(self, name) for name in self.__struct_fields__})
+        return self.encoded()[0]
+
+    def encoded(self) -> tuple[bytes, bytes]:
+        """Return payload and content hash; encoded once where that is enough for both."""
+        shape = _shape(type(self))
+        if shape.plain is None:
+            payload = hashed = _JSON.encode(self)
+        else:
+            values = shape.values(self)
+            payload = hashed = _JSON.encode(shape.plain(*values))
+        if shape.hashed is not None:
+            values = shape.values(self)
+            hashed = _JSON.encode(shape.hashed(*[values[index] for index in shape.kept]))
+        return payload, hashlib.sha256(hashed).digest()[:16]
 
 
-class _PlainEncoder:
-    """JSON whose instants read ``2026-11-21T09:14:10.000000``, which Flink and StarRocks take."""
+class _Shape:
+    """What checking and encoding the records of a contract needs, found once per class.
 
-    def __init__(self, *, order: typing.Literal["sorted"] | None = None) -> None:
-        self._encoder = msgspec.json.Encoder(order=order)
+    plain: a struct of the same fields whose instants are texts, None without instants. hashed: one
+    of the hashed fields only, None when all are hashed; kept are their positions.
+    """
 
-    def encode(self, fields: Mapping[str, Any]) -> bytes:
-        return self._encoder.encode({k: _plain(v) for k, v in fields.items()})
+    __slots__ = ("floats", "hashed", "instants", "kept", "places", "plain")
+
+    def __init__(self, record: type[Record]) -> None:
+        names = record.__struct_fields__
+        fields = fields_of(record)
+        self.instants = tuple(field.name for field in fields if field.base is datetime)
+        self.floats = tuple(field.name for field in fields if field.base is float)
+        self.places = tuple(i for i, field in enumerate(fields) if field.base is datetime)
+        self.plain = _struct_of(names) if self.instants else None
+        self.kept = tuple(i for i, name in enumerate(names) if name not in record.dataset.unhashed)
+        whole = len(self.kept) == len(names)
+        self.hashed = None if whole else _struct_of([names[index] for index in self.kept])
+
+    def values(self, record: Record) -> list[Any]:
+        """Return the values in declaration order, instants as texts."""
+        values: list[Any] = list(msgspec.structs.astuple(record))
+        for index in self.places:
+            value = values[index]
+            if value is not None:
+                values[index] = value.isoformat(timespec="microseconds")[:_WITHOUT_OFFSET]
+        return values
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return utc_text(value)
-    return value
+_WITHOUT_OFFSET = len("2026-11-21T09:14:10.000000")
+_JSON = msgspec.json.Encoder()
+
+
+def _struct_of(names: Sequence[str]) -> type[msgspec.Struct]:
+    return msgspec.defstruct("Plain", [(name, Any) for name in names])
+
+
+@cache
+def _shape(record: type[Record]) -> _Shape:
+    return _Shape(record)
 
 
 def utc_text(value: datetime) -> str:
@@ -227,18 +274,11 @@ def utc_text(value: datetime) -> str:
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
-_PLAIN = _PlainEncoder()
-_CANONICAL = _PlainEncoder(order="sorted")
-
-
-def _hashed(record: Record) -> dict[str, Any]:
-    skip = record.dataset.unhashed
-    return {n: getattr(record, n) for n in record.__struct_fields__ if n not in skip}
-
-
 def _key_part(value: Any) -> str:
     text = utc_text(value) if isinstance(value, datetime) else str(value)
-    return text.replace("\\", "\\\\").replace("|", "\\|")
+    if "|" in text or "\\" in text:
+        return text.replace("\\", "\\\\").replace("|", "\\|")
+    return text
 
 
 def _sortable(value: Any) -> str:
@@ -259,16 +299,6 @@ def fields_of(record: type[Record]) -> tuple[Field, ...]:
     """
     hints = get_type_hints(record, include_extras=True)
     return tuple(_field(record, name, hints[name]) for name in record.__struct_fields__)
-
-
-@cache
-def _instants(record: type[Record]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields_of(record) if f.base is datetime)
-
-
-@cache
-def _floats(record: type[Record]) -> tuple[str, ...]:
-    return tuple(f.name for f in fields_of(record) if f.base is float)
 
 
 _BASES = (bool, int, float, str, datetime, date)

@@ -67,6 +67,7 @@ class DisasterDeclaration(Record, frozen=True, kw_only=True):
         version="refreshed_at",
         unhashed=("refreshed_at", "source_hash", "source_id"),
         event_time="declared_on",
+        region="state",
         fresh_within="26h",
         full_snapshot=True,
         terms="US public domain; OpenFEMA terms and conditions",

@@ -165,6 +165,7 @@ class AlertZone(Record, frozen=True, kw_only=True):
         key=("alert_id", "zone_code"),
         version="sent_at",
         event_time="sent_at",
+        region="state",
         fresh_within="10min",
         periodic=True,
         approved_critical=True,

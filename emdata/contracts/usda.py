@@ -40,6 +40,7 @@ class DroughtCounty(Record, frozen=True, kw_only=True):
         title="US Drought Monitor by county and week",
         key=("county_fips", "valid_on", "statistics_type"),
         event_time="valid_on",
+        region="state",
         fresh_within="10d",
         periodic=True,
         terms=("Free with credit to the National Drought Mitigation Center, USDA, NOAA and NASA"),

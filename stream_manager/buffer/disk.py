@@ -14,7 +14,7 @@ class Disk(Protocol):
         """Open a new file for appending; fails when it exists."""
         ...
 
-    def append(self, fd: int, data: bytes) -> None:
+    def append(self, fd: int, data: bytes | bytearray) -> None:
         """Write all of ``data`` at the end."""
         ...
 
@@ -54,7 +54,7 @@ class OsDisk:
         """Open a new file for appending; fails when it exists."""
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
 
-    def append(self, fd: int, data: bytes) -> None:
+    def append(self, fd: int, data: bytes | bytearray) -> None:
         """Write all of ``data`` at the end."""
         view = memoryview(data)
         while view:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import msgspec
 
 from emdata.commits import Commit, Dead
-from emdata.envelope import Accepted
+from stream_manager.buffer.blocks import BlockHead, Columns
 
 _PREFIX = struct.Struct("<4sII")
 HEADER_MAGIC = b"EMH1"
-BATCH_MAGIC = b"EMB1"
+BATCH_MAGIC = b"EMB2"
 PREFIX_SIZE = _PREFIX.size
 MAX_PAYLOAD = 1 << 30
 
@@ -43,26 +43,15 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """What one fdatasync makes durable; commits and deads belong behind the records.
 
     base: the first record's ordinal in its segment, so that confirmations still name the right
-    records when a batch before this one is damaged.
+    records when a batch before this one is damaged. columns: one ``Columns`` a head, encoded;
+    recovery and bookkeeping need the heads only.
     """
 
-    records: list[Accepted]
+    base: int
+    heads: list[BlockHead]
     commits: list[Commit]
     deads: list[Dead]
-    base: int | None = None
-
-
-@dataclass(slots=True)
-class Entry:
-    """A record's place in the log; ``record`` is None once its bytes were given up for memory."""
-
-    segment: int
-    ordinal: int
-    offset: int
-    index: int
-    priority: int
-    size: int
-    record: Accepted | None
+    columns: list[msgspec.Raw]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +61,7 @@ class Frame:
     start: int
     end: int
     magic: bytes
-    payload: bytes
+    payload: memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +75,43 @@ class Damage:
 
 _ENCODER = msgspec.msgpack.Encoder()
 _BATCHES = msgspec.msgpack.Decoder(Batch)
+_COLUMNS = msgspec.msgpack.Decoder(Columns)
 _HEADERS = msgspec.msgpack.Decoder(Header)
 
 
-def encode_header(header: Header) -> bytes:
+def encode_header(header: Header) -> bytearray:
     """Return a header frame."""
-    return _frame(HEADER_MAGIC, _ENCODER.encode(header))
+    return _frame(HEADER_MAGIC, header)
 
 
-def encode_batch(batch: Batch) -> bytes:
+def encode_columns(columns: Columns) -> msgspec.Raw:
+    """Return a block's columns as they stand in a batch.
+
+    Raises TypeError, ValueError or msgspec.MsgspecError for what cannot be encoded.
+    """
+    return msgspec.Raw(_ENCODER.encode(columns))
+
+
+def decode_columns(raw: msgspec.Raw) -> Columns:
+    """Read a block's columns; msgspec.MsgspecError when they are of another version."""
+    return _COLUMNS.decode(raw)
+
+
+def encode_batch(batch: Batch) -> bytearray:
     """Return a batch frame."""
-    return _frame(BATCH_MAGIC, _ENCODER.encode(batch))
+    return _frame(BATCH_MAGIC, batch)
 
 
-def decode_header(payload: bytes) -> Header:
+def decode_header(payload: bytes | memoryview) -> Header:
     """Read a header frame's payload; msgspec.MsgspecError when it is of another version."""
     return _HEADERS.decode(payload)
 
 
-def decode_batch(payload: bytes) -> Batch:
-    """Read a batch frame's payload; msgspec.MsgspecError when it is of another version."""
+def decode_batch(payload: bytes | memoryview) -> Batch:
+    """Read a batch frame's payload; msgspec.MsgspecError when it is of another version.
+
+    Its columns are views of ``payload``.
+    """
     return _BATCHES.decode(payload)
 
 
@@ -135,7 +141,7 @@ def frame_at(data: bytes, position: int) -> Frame | None:
     end = position + PREFIX_SIZE + length
     if magic not in (HEADER_MAGIC, BATCH_MAGIC) or length > MAX_PAYLOAD or end > len(data):
         return None
-    payload = data[position + PREFIX_SIZE : end]
+    payload = memoryview(data)[position + PREFIX_SIZE : end]
     if zlib.crc32(payload) != crc:
         return None
     return Frame(position, end, magic, payload)
@@ -150,8 +156,13 @@ def frame_size(prefix: bytes) -> int:
     return PREFIX_SIZE + length if known else 0
 
 
-def _frame(magic: bytes, payload: bytes) -> bytes:
-    return _PREFIX.pack(magic, len(payload), zlib.crc32(payload)) + payload
+def _frame(magic: bytes, value: Header | Batch) -> bytearray:
+    frame = bytearray(PREFIX_SIZE)
+    _ENCODER.encode_into(value, frame, PREFIX_SIZE)
+    with memoryview(frame)[PREFIX_SIZE:] as payload:
+        prefix = magic, len(payload), zlib.crc32(payload)
+    _PREFIX.pack_into(frame, 0, *prefix)
+    return frame
 
 
 def _next_magic(data: bytes, start: int) -> int:

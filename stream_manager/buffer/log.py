@@ -1,7 +1,6 @@
 """The log: numbered segment files in one directory, one writer at a time.
 
-Not thread-safe by itself: ``BufferWriter`` owns appends, and a lock guards the bookkeeping that
-delivery and the applier touch.
+``BufferWriter`` owns appends; delivery and the applier confirm from threads of their own.
 """
 
 from __future__ import annotations
@@ -9,26 +8,28 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
 from emdata.commits import Commit, Dead
-from emdata.envelope import Accepted, Draft
 from emdata.errors import BufferUnavailable, ServiceError
 from emdata.telemetry import get_logger
 from stream_manager.buffer.acks import append_acks
+from stream_manager.buffer.blocks import Block, BlockHead, Drafts, Place, Run, number, runs_of
 from stream_manager.buffer.disk import Disk, OsDisk
 from stream_manager.buffer.frames import (
     PREFIX_SIZE,
     Batch,
-    Entry,
     Header,
     decode_batch,
+    decode_columns,
     encode_batch,
+    encode_columns,
     encode_header,
     frame_at,
     frame_size,
@@ -39,54 +40,45 @@ from stream_manager.buffer.recovery import (
     recover,
     segment_path,
 )
+from stream_manager.buffer.segments import Segment, Segments
 
 log = get_logger(__name__)
-
-
-@dataclass
-class Segment:
-    """Bookkeeping of one segment: what must happen before it may be removed.
-
-    cut: the older segment whose refused tail is named in this one's header. is_fresh: it holds
-    no batch yet, so that a batch larger than a segment still finds room.
-    """
-
-    number: int
-    size: int
-    is_closed: bool = False
-    records: int = 0
-    undelivered: int = 0
-    unapplied: int = 0
-    open_polls: set[str] = field(default_factory=set)
-    cut: int | None = None
-    is_fresh: bool = True
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing in it is needed any more."""
-        done = self.undelivered == 0 and self.unapplied == 0 and not self.open_polls
-        return self.is_closed and done
+FRAMES_CACHED = 8
 
 
 @dataclass(frozen=True)
 class Recovery:
     """What was found when the log was opened.
 
-    commits and deads are in log order with their segments. interrupted holds the records of polls
-    without a COMMIT, by poll id. Byte counts name what was damaged.
+    runs: what Kafka has not confirmed, in log order. commits and deads are in log order with their
+    segments. interrupted holds the blocks of polls without a COMMIT, by poll id. Byte counts name
+    what was damaged.
     """
 
-    entries: list[Entry]
+    runs: list[Run]
     commits: list[tuple[int, Commit]]
     deads: list[tuple[int, Dead]]
-    interrupted: dict[str, list[Accepted]]
+    interrupted: dict[str, list[Block]]
     torn_bytes: int
     quarantined_bytes: int
     missing_segments: list[int]
 
 
+@dataclass(frozen=True)
+class Appended:
+    """A durable batch: its blocks in order, the runs that wait for Kafka, and its segment."""
+
+    blocks: list[Block]
+    runs: list[Run]
+    segment: int
+
+
 class BufferLog:
-    """Append, confirm, remove. ``open`` recovers what an earlier process left."""
+    """Append, confirm, remove. ``open`` recovers what an earlier process left.
+
+    fence: called between the fsync of a batch and its acknowledgement; it raises BufferUnavailable
+    once another manager has taken the log over. Without one, a flock keeps others away.
+    """
 
     def __init__(
         self,
@@ -96,39 +88,49 @@ class BufferLog:
         segment_bytes: int,
         memory_bytes: int = 64 << 20,
         disk: Disk | None = None,
+        fence: Callable[[], None] | None = None,
     ) -> None:
         self.directory = directory
         self.writer = writer
         self.seqs: dict[str, int] = {}
         self.epoch = 0
+        self.segments = Segments()
         self._durable_seqs: dict[str, int] = {}
         self._segment_bytes = segment_bytes
         self._memory_bytes = memory_bytes
         self._disk: Disk = disk or OsDisk()
-        self._segments: dict[int, Segment] = {}
+        self._fence = fence
         self._guard = threading.Lock()
         self._appending = threading.Lock()
         self._fd = -1
         self._lock_fd = -1
-        self._cached: tuple[int, int, Batch] | None = None
+        self._frames: OrderedDict[tuple[int, int], list[Block]] = OrderedDict()
 
-    def open(self) -> Recovery:
+    def open(self, at_of: Callable[[str], float] = lambda _: 0.0) -> Recovery:
         """Lock the directory, recover, and start a new segment.
 
+        at_of: the monotonic second that belongs to the text of an acceptance.
         Raises ServiceError when another process has the directory, BufferUnavailable when the
         first segment cannot be written.
         """
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._take_lock()
-        recovered = recover(self.directory, self._disk, memory_bytes=self._memory_bytes)
+        if self._fence is None:
+            self._take_lock()
+        recovered = recover(
+            self.directory,
+            self._disk,
+            writer=self.writer,
+            memory_bytes=self._memory_bytes,
+            at_of=at_of,
+        )
         self.epoch = recovered.epoch + 1
         self.seqs = dict(recovered.seqs)
         self._durable_seqs = dict(recovered.seqs)
         for segment in recovered.segments:
-            self._adopt(segment)
-        self._start_segment(max(self._segments, default=recovered.last_number) + 1)
+            self.segments.add(_adopted(segment))
+        self._start_segment(recovered.last_number + 1)
         return Recovery(
-            entries=[entry for s in recovered.segments for entry in s.undelivered],
+            runs=[run for s in recovered.segments for run in s.undelivered],
             commits=[(s.number, commit) for s in recovered.segments for commit in s.commits],
             deads=[(s.number, dead) for s in recovered.segments for dead in s.deads],
             interrupted=recovered.interrupted,
@@ -152,99 +154,129 @@ class BufferLog:
 
     def append(
         self,
-        drafts: list[Draft],
+        drafts: list[Drafts],
         commits: list[Commit],
         deads: list[Dead],
         *,
         accepted_at: str,
-    ) -> list[Entry]:
-        """Number, write and fsync one batch; returns the records' places in order.
+        at: float = 0.0,
+    ) -> Appended:
+        """Number, write and fsync one batch. at: the monotonic second of ``accepted_at``.
 
         Raises BufferUnavailable when the batch is not durable: then nothing of it is acknowledged,
         the numbers are given back, and the next append goes to a new segment.
         """
+        columns = [encode_columns(one.columns) for one in drafts]
         with self._appending:
             before = dict(self.seqs)
             try:
-                return self._append(drafts, commits, deads, accepted_at)
+                heads = [self._number(one, accepted_at) for one in drafts]
+                segment, offset, size = self._write(heads, columns, commits, deads)
             except BaseException:
                 self.seqs = before
                 raise
+            base, count = segment.records, sum(map(len, heads))
+            self.segments.booked(
+                segment,
+                size=size,
+                records=count,
+                frames=len(commits) + len(deads),
+                polls={head.poll_id for head in heads},
+            )
+            self._durable_seqs = dict(self.seqs)
+        blocks = [
+            Block(self.writer, head, one.columns) for head, one in zip(heads, drafts, strict=True)
+        ]
+        runs: list[Run] = []
+        for index, block in enumerate(blocks):
+            runs += runs_of(
+                Place(segment.number, offset, index, base),
+                block.head,
+                range(len(block)),
+                at=at,
+                size=size * len(block) // count,
+                block=block,
+            )
+            base += len(block)
+        return Appended(blocks, runs, segment.number)
 
-    def _append(
-        self, drafts: list[Draft], commits: list[Commit], deads: list[Dead], accepted_at: str
-    ) -> list[Entry]:
-        records = [self._number(draft, accepted_at) for draft in drafts]
-        segment = self._segments[max(self._segments)]
-        data = encode_batch(Batch(records, commits, deads, segment.records))
+    def _write(
+        self,
+        heads: list[BlockHead],
+        columns: list[msgspec.Raw],
+        commits: list[Commit],
+        deads: list[Dead],
+    ) -> tuple[Segment, int, int]:
+        """Make one frame durable; returns its segment, its offset and its size."""
+        segment = self._current()
+        data = encode_batch(Batch(segment.records, heads, commits, deads, columns))
         writable = self._writable(len(data))
         if writable is not segment:
             segment = writable
-            data = encode_batch(Batch(records, commits, deads, segment.records))
-        offset = segment.size
+            data = encode_batch(Batch(segment.records, heads, commits, deads, columns))
         try:
             self._disk.append(self._fd, data)
             self._disk.sync(self._fd)
+            if self._fence is not None:
+                self._fence()
         except OSError as error:
             self._abandon()
             raise BufferUnavailable(f"buffer {self.directory}: {error}") from error
-        with self._guard:
-            return self._book(segment, offset, records, commits, deads, len(data))
+        except BufferUnavailable:
+            self._abandon()
+            raise
+        return segment, segment.size, len(data)
 
-    def read(self, entry: Entry) -> Accepted:
-        """Return an entry's record, from memory or from its segment.
+    def load(self, run: Run) -> Block:
+        """Return a run's block, from memory or from its segment.
 
         Raises BufferUnavailable when the segment cannot be read or its frame is damaged.
         """
-        if entry.record is not None:
-            return entry.record
+        if run.block is not None:
+            return run.block
+        place = run.place.segment, run.place.offset
         with self._guard:
-            cached = self._cached
-        if cached is None or cached[:2] != (entry.segment, entry.offset):
-            cached = (entry.segment, entry.offset, self._read_batch(entry))
+            blocks = self._frames.get(place)
+        if blocks is None:
+            blocks = self._read_frame(*place)
             with self._guard:
-                self._cached = cached
-        return cached[2].records[entry.index]
+                self._frames[place] = blocks
+                while len(self._frames) > FRAMES_CACHED:
+                    self._frames.popitem(last=False)
+        return blocks[run.place.index]
 
-    def delivered(self, entries: Iterable[Entry]) -> None:
+    def delivered(self, runs: Iterable[Run]) -> None:
         """Confirm that Kafka has these records."""
-        by_segment: dict[int, list[int]] = {}
-        for entry in entries:
-            by_segment.setdefault(entry.segment, []).append(entry.ordinal)
-        for number, ordinals in by_segment.items():
+        by_segment: dict[int, list[Run]] = {}
+        for run in runs:
+            by_segment.setdefault(run.place.segment, []).append(run)
+        for segment, some in by_segment.items():
+            ordinals = [ordinal for run in some for ordinal in run.ordinals()]
             try:
-                append_acks(ack_path(self.directory, number), ordinals)
+                append_acks(ack_path(self.directory, segment), ordinals)
             except OSError as error:
                 # Without its entry a record is sent again after a restart; keys make that harmless.
-                log.warning("buffer_ack_not_written", segment=number, error=str(error))
-            with self._guard:
-                self._segments[number].undelivered -= len(ordinals)
+                log.warning("buffer_ack_not_written", segment=segment, error=str(error))
+            self.segments.delivered(segment, len(ordinals))
         self._remove_done()
 
     def applied(self, segment: int, *, poll_id: str | None) -> None:
         """Confirm that PostgreSQL has one COMMIT (``poll_id``) or dead letter of a segment."""
-        with self._guard:
-            self._segments[segment].unapplied -= 1
-            if poll_id is not None:
-                for other in self._segments.values():
-                    other.open_polls.discard(poll_id)
+        self.segments.applied(segment, poll_id=poll_id)
         self._remove_done()
 
     @property
     def current_segment(self) -> int:
         """The number of the segment that took the last append."""
-        with self._guard:
-            return max(self._segments)
+        return self._current().number
 
     def seqs_durable(self) -> dict[str, int]:
         """Return the highest durable sequence number per dataset."""
-        with self._guard:
-            return dict(self._durable_seqs)
+        return dict(self._durable_seqs)  # replaced as a whole by appends, never changed in place
 
     def size_bytes(self) -> int:
         """Return the bytes of all segments."""
-        with self._guard:
-            return sum(segment.size for segment in self._segments.values())
+        return self.segments.size_bytes()
 
     def free_bytes(self) -> int:
         """Return the free bytes of the disk below the buffer."""
@@ -252,8 +284,7 @@ class BufferLog:
 
     def segment_count(self) -> int:
         """Return the number of segment files."""
-        with self._guard:
-            return len(self._segments)
+        return len(self.segments)
 
     def raise_seqs(self, known: dict[str, int]) -> None:
         """Continue numbering above what PostgreSQL knows, should segments be missing.
@@ -266,11 +297,11 @@ class BufferLog:
             raised = {name: seq for name, seq in known.items() if seq > self.seqs.get(name, 0)}
             if not raised:
                 return
-            before = dict(self.seqs), dict(self._durable_seqs)
-            self.seqs.update(raised)
-            self._durable_seqs.update(raised)
+            before = self.seqs, self._durable_seqs
+            self.seqs = {**self.seqs, **raised}
+            self._durable_seqs = {**self._durable_seqs, **raised}
             try:
-                self._start_segment(max(self._segments) + 1)
+                self._start_segment(self._current().number + 1)
             except BufferUnavailable:
                 self.seqs, self._durable_seqs = before
                 raise
@@ -288,53 +319,50 @@ class BufferLog:
                 "stop it, or give this one another EMDATA_WRITER"
             ) from None
 
-    def _adopt(self, found: RecoveredSegment) -> None:
-        self._segments[found.number] = Segment(
-            number=found.number,
-            size=found.size,
-            is_closed=True,
-            records=found.records,
-            undelivered=len(found.undelivered),
-            unapplied=len(found.commits) + len(found.deads),
-            open_polls=set(found.polls),
-        )
+    def _number(self, drafts: Drafts, accepted_at: str) -> BlockHead:
+        first = self.seqs.get(drafts.dataset, 0) + 1
+        self.seqs[drafts.dataset] = first + len(drafts) - 1
+        return number(drafts, first_seq=first, accepted_at=accepted_at)
 
-    def _number(self, draft: Draft, accepted_at: str) -> Accepted:
-        seq = self.seqs.get(draft.dataset, 0) + 1
-        self.seqs[draft.dataset] = seq
-        return draft.accept(writer=self.writer, seq=seq, accepted_at=accepted_at)
+    def _current(self) -> Segment:
+        segment = self.segments.last()
+        if segment is None:
+            raise BufferUnavailable(f"buffer {self.directory} is not open")
+        return segment
 
     def _writable(self, size: int) -> Segment:
-        current = self._segments[max(self._segments)]
+        current = self._current()
         if self._fd >= 0 and (current.size + size <= self._segment_bytes or current.is_fresh):
             return current
         self._start_segment(current.number + 1)
-        return self._segments[max(self._segments)]
+        return self._current()
 
-    def _start_segment(self, number: int) -> None:
-        previous = self._segments.get(max(self._segments, default=-1))
+    def _start_segment(self, new: int) -> None:
+        previous = self.segments.last()
         # A segment that failed may hold bytes nobody was promised; recovery must not read them.
         cut = (previous.number, previous.size) if previous and self._fd < 0 else None
-        header = encode_header(Header(self.writer, self.epoch, number, self._durable_seqs, cut))
-        fd = self._create(number, header)
+        header = encode_header(Header(self.writer, self.epoch, new, self._durable_seqs, cut))
+        fd = self._create(new, header)
         if self._fd >= 0:
             os.close(self._fd)
-        with self._guard:
-            if previous is not None:
-                previous.is_closed = True
-            self._fd = fd
-            self._segments[number] = Segment(number, len(header), cut=cut[0] if cut else None)
+        self._fd = fd
+        self.segments.add(Segment(new, len(header), cut=cut[0] if cut else None))
         self._remove_done()
 
-    def _create(self, number: int, header: bytes) -> int:
-        path, fd = segment_path(self.directory, number), -1
+    def _create(self, new: int, header: bytes | bytearray) -> int:
+        path, fd = segment_path(self.directory, new), -1
         try:
             self._disk.remove(path)
-            self._disk.remove(ack_path(self.directory, number))
+            self._disk.remove(ack_path(self.directory, new))
             fd = self._disk.create(path)
             self._disk.append(fd, header)
             self._disk.sync(fd)
             self._disk.sync_directory(self.directory)
+            if self._fence is not None:
+                self._fence()
+        except BufferUnavailable:
+            os.close(fd)
+            raise
         except OSError as error:
             if fd >= 0:
                 os.close(fd)
@@ -347,56 +375,41 @@ class BufferLog:
             os.close(self._fd)
         self._fd = -1
 
-    def _book(
-        self,
-        segment: Segment,
-        offset: int,
-        records: list[Accepted],
-        commits: list[Commit],
-        deads: list[Dead],
-        size: int,
-    ) -> list[Entry]:
-        base = segment.records
-        share = size // max(len(records), 1)
-        entries = [
-            Entry(segment.number, base + index, offset, index, record.priority, share, record)
-            for index, record in enumerate(records)
-        ]
-        segment.size, segment.is_fresh = offset + size, False
-        segment.records += len(records)
-        segment.undelivered += len(records)
-        segment.unapplied += len(commits) + len(deads)
-        segment.open_polls.update(record.poll_id for record in records)
-        self._durable_seqs = dict(self.seqs)
-        return entries
-
-    def _read_batch(self, entry: Entry) -> Batch:
-        path = segment_path(self.directory, entry.segment)
+    def _read_frame(self, segment: int, offset: int) -> list[Block]:
+        path = segment_path(self.directory, segment)
         try:
-            size = frame_size(self._disk.read_at(path, entry.offset, PREFIX_SIZE))
-            frame = frame_at(self._disk.read_at(path, entry.offset, size), 0)
+            size = frame_size(self._disk.read_at(path, offset, PREFIX_SIZE))
+            frame = frame_at(self._disk.read_at(path, offset, size), 0)
         except OSError as error:
             raise BufferUnavailable(f"buffer {path}: {error}") from error
         if frame is None:
-            raise BufferUnavailable(f"buffer {path}: no intact frame at byte {entry.offset}")
+            raise BufferUnavailable(f"buffer {path}: no intact frame at byte {offset}")
         try:
-            return decode_batch(frame.payload)
-        except msgspec.MsgspecError as error:
-            raise BufferUnavailable(f"buffer {path}: byte {entry.offset}: {error}") from error
+            batch = decode_batch(frame.payload)
+            return [
+                Block(self.writer, head, decode_columns(raw))
+                for head, raw in zip(batch.heads, batch.columns, strict=True)
+            ]
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise BufferUnavailable(f"buffer {path}: byte {offset}: {error}") from error
 
     def _remove_done(self) -> None:
-        with self._guard:
-            done = []
-            for number in sorted(self._segments):
-                segment = self._segments[number]
-                # A refused tail must stay named for as long as its segment can be read again.
-                if segment.is_done and segment.cut not in self._segments:
-                    del self._segments[number]
-                    done.append(number)
-        for number in done:
+        for done in self.segments.take_done():
             try:
-                self._disk.remove(segment_path(self.directory, number))
-                self._disk.remove(ack_path(self.directory, number))
+                self._disk.remove(segment_path(self.directory, done))
+                self._disk.remove(ack_path(self.directory, done))
             except OSError as error:
                 # All of it is confirmed; the next start finds that and removes it.
-                log.warning("buffer_segment_not_removed", segment=number, error=str(error))
+                log.warning("buffer_segment_not_removed", segment=done, error=str(error))
+
+
+def _adopted(found: RecoveredSegment) -> Segment:
+    return Segment(
+        number=found.number,
+        size=found.size,
+        is_closed=True,
+        records=found.records,
+        undelivered=sum(map(len, found.undelivered)),
+        unapplied=len(found.commits) + len(found.deads),
+        open_polls=set(found.polls),
+    )

@@ -7,26 +7,30 @@ is cut. Any other damage is set aside in ``quarantine/`` and counted, and readin
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from emdata.commits import Commit, Dead
-from emdata.envelope import Accepted
+from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager.buffer.acks import read_acks
+from stream_manager.buffer.blocks import Block, Place, Run, runs_of
 from stream_manager.buffer.disk import Disk
 from stream_manager.buffer.frames import (
     HEADER_MAGIC,
+    PREFIX_SIZE,
     Batch,
     Damage,
-    Entry,
     Frame,
     Header,
     decode_batch,
+    decode_columns,
     decode_header,
     frame_at,
+    frame_size,
     scan,
 )
 
@@ -42,7 +46,7 @@ class RecoveredSegment:
     number: int
     size: int
     records: int = 0
-    undelivered: list[Entry] = field(default_factory=list)
+    undelivered: list[Run] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     deads: list[Dead] = field(default_factory=list)
     polls: set[str] = field(default_factory=set)
@@ -52,7 +56,7 @@ class RecoveredSegment:
 class Recovered:
     """The content of all segments, and what was wrong with them.
 
-    interrupted holds, by poll id, the records (without payloads) of polls that have no COMMIT.
+    interrupted holds, by poll id, the blocks (without payloads) of polls that have no COMMIT.
     """
 
     segments: list[RecoveredSegment] = field(default_factory=list)
@@ -62,7 +66,7 @@ class Recovered:
     torn_bytes: int = 0
     quarantined_bytes: int = 0
     missing: list[int] = field(default_factory=list)
-    interrupted: dict[str, list[Accepted]] = field(default_factory=dict)
+    interrupted: dict[str, list[Block]] = field(default_factory=dict)
 
 
 def segment_path(directory: Path, number: int) -> Path:
@@ -75,24 +79,41 @@ def ack_path(directory: Path, number: int) -> Path:
     return directory / f"{number:020d}.ack"
 
 
-def recover(directory: Path, disk: Disk, *, memory_bytes: int) -> Recovered:
+def recover(
+    directory: Path,
+    disk: Disk,
+    *,
+    writer: int,
+    memory_bytes: int,
+    at_of: Callable[[str], float],
+) -> Recovered:
     """Read all segments in order; records beyond ``memory_bytes`` stay on disk only."""
     numbers = sorted(int(m[1]) for p in directory.iterdir() if (m := _NAME.match(p.name)))
     for path in directory.glob("*.ack"):
         if not path.with_suffix(".seg").exists():
             disk.remove(path)
-    reader = _Reader(directory, disk, memory_bytes, numbers)
+    reader = _Reader(directory, disk, numbers, writer, memory_bytes, at_of)
     for number in numbers:
         reader.read(number)
+    reader.find_interrupted()
     return reader.result
 
 
 class _Reader:
     """Walks through the segments and gathers a ``Recovered``."""
 
-    def __init__(self, directory: Path, disk: Disk, memory_bytes: int, numbers: list[int]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk,
+        numbers: list[int],
+        writer: int,
+        memory_bytes: int,
+        at_of: Callable[[str], float],
+    ) -> None:
         self._directory, self._disk = directory, disk
-        self._memory_left = memory_bytes
+        self._writer, self._memory_left, self._at_of = writer, memory_bytes, at_of
+        self._open: dict[str, list[tuple[int, int, int]]] = {}
         self._cuts = dict(filter(None, (self._cut_of(number) for number in numbers)))
         self._last = numbers[-1] if numbers else 0
         present = set(numbers)
@@ -136,33 +157,56 @@ class _Reader:
             else:
                 self._take_batch(segment, frame, decode_batch(frame.payload), acked)
         except msgspec.MsgspecError as error:
-            self._quarantine(segment.number, frame.start, frame.payload, str(error))
+            self._quarantine(segment.number, frame.start, bytes(frame.payload), str(error))
 
     def _take_header(self, header: Header) -> None:
         self.result.epoch = max(self.result.epoch, header.epoch)
         for dataset, seq in header.seqs.items():
             self._raise_seq(dataset, seq)
 
+    def find_interrupted(self) -> None:
+        """Read the blocks of the polls that never ended; there are few."""
+        for poll_id, places in self._open.items():
+            blocks = self.result.interrupted.setdefault(poll_id, [])
+            for number, offset, index in places:
+                path = segment_path(self._directory, number)
+                size = frame_size(self._disk.read_at(path, offset, PREFIX_SIZE))
+                frame = frame_at(self._disk.read_at(path, offset, size), 0)
+                if frame is None:
+                    raise BufferUnavailable(f"segment {number}: byte {offset} changed while read")
+                batch = decode_batch(frame.payload)
+                columns = decode_columns(batch.columns[index])
+                columns.payloads = []
+                blocks.append(Block(self._writer, batch.heads[index], columns))
+
     def _take_batch(
         self, segment: RecoveredSegment, frame: Frame, batch: Batch, acked: set[int]
     ) -> None:
-        share = (frame.end - frame.start) // max(len(batch.records), 1)
-        if batch.base is not None:
-            segment.records = batch.base
-        for index, record in enumerate(batch.records):
-            ordinal = segment.records
-            segment.records += 1
-            segment.polls.add(record.poll_id)
-            self._raise_seq(record.dataset, record.seq)
-            light = msgspec.structs.replace(record, payload=b"")
-            self.result.interrupted.setdefault(record.poll_id, []).append(light)
-            if ordinal not in acked:
-                self._memory_left -= share
-                held = record if self._memory_left > 0 else None
-                place = (segment.number, ordinal, frame.start, index, record.priority, share)
-                segment.undelivered.append(Entry(*place, held))
+        segment.records = batch.base
+        count = sum(map(len, batch.heads))
+        for index, head in enumerate(batch.heads):
+            base, size = segment.records, (frame.end - frame.start) * len(head) // count
+            segment.records += len(head)
+            segment.polls.add(head.poll_id)
+            self._raise_seq(head.dataset, head.last_seq)
+            self._open.setdefault(head.poll_id, []).append((segment.number, frame.start, index))
+            waiting = _without(range(len(head)), base, acked)
+            if not waiting:
+                continue
+            self._memory_left -= size
+            block = None
+            if self._memory_left > 0:
+                block = Block(self._writer, head, decode_columns(batch.columns[index]))
+            segment.undelivered += runs_of(
+                Place(segment.number, frame.start, index, base),
+                head,
+                waiting,
+                at=self._at_of(head.accepted_at),
+                size=size,
+                block=block,
+            )
         for commit in batch.commits:
-            self.result.interrupted.pop(commit.poll_id, None)
+            self._open.pop(commit.poll_id, None)
         segment.commits.extend(batch.commits)
         segment.deads.extend(batch.deads)
 
@@ -191,3 +235,10 @@ class _Reader:
             log.warning("buffer_quarantine_not_written", segment=number, error=str(error))
         self.result.quarantined_bytes += len(data)
         log.error("buffer_batch_quarantined", segment=number, at=offset, bytes=len(data), why=why)
+
+
+def _without(positions: range, base: int, acked: set[int]) -> Sequence[int]:
+    """Return the positions whose ordinals (from ``base``) are not confirmed."""
+    if not acked or acked.isdisjoint(range(base, base + len(positions))):
+        return positions
+    return [position for position in positions if base + position not in acked]

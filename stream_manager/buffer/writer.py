@@ -15,10 +15,10 @@ from emdata.commits import Commit, Dead
 from emdata.contracts.base import utc_text
 from emdata.envelope import Accepted, Draft
 from emdata.errors import BufferUnavailable, EmdataError
-from stream_manager.buffer.frames import Entry
+from stream_manager.buffer.blocks import Block, Drafts, Run, blocks_of
 from stream_manager.buffer.log import BufferLog
 
-GROUP_RECORDS = 1000
+GROUP_RECORDS = 2000
 GROUP_BYTES = 32 << 20
 # What a value that cannot be written may raise in the encoder.
 VALUE_ERRORS = (TypeError, ValueError, OverflowError, msgspec.MsgspecError)
@@ -26,27 +26,30 @@ VALUE_ERRORS = (TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 
 @dataclass(slots=True)
 class _Append:
-    drafts: list[Draft]
+    drafts: list[Drafts]
     commit: Commit | None
     deads: list[Dead]
-    answer: Future[list[Accepted]]
+    answer: Future[list[Block]]
+
+    def records(self) -> int:
+        return sum(map(len, self.drafts))
 
     def size(self) -> int:
-        return sum(len(draft.payload) for draft in self.drafts)
+        return sum(drafts.size() for drafts in self.drafts)
 
 
 class BufferWriter:
     """Appends from any thread; an answered future means durable.
 
-    ``on_durable`` is called on the writer's thread before the futures are answered, with the
-    entries in log order, the segment's number, and the commits and dead letters of the batch.
+    ``on_durable`` is called on the writer's thread before the futures are answered, with the runs
+    in log order, the commits and dead letters of the batch, and the segment's number.
     """
 
     def __init__(
         self,
         log: BufferLog,
         clock: Clock,
-        on_durable: Callable[[list[Entry], list[Commit], list[Dead], int], None],
+        on_durable: Callable[[list[Run], list[Commit], list[Dead], int], None],
     ) -> None:
         self._log, self._clock, self._on_durable = log, clock, on_durable
         self._waiting: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
@@ -69,12 +72,30 @@ class BufferWriter:
     def append(
         self, drafts: list[Draft], *, commit: Commit | None = None, deads: list[Dead] | None = None
     ) -> Future[list[Accepted]]:
+        """Append single records; as ``append_blocks``, answered with the records."""
+        answer: Future[list[Accepted]] = Future()
+        answer.set_running_or_notify_cancel()
+
+        def pass_on(done: Future[list[Block]]) -> None:
+            error = done.exception()
+            if error is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result([one for block in done.result() for one in block.records()])
+
+        blocks = self.append_blocks(blocks_of(drafts), commit=commit, deads=deads)
+        blocks.add_done_callback(pass_on)
+        return answer
+
+    def append_blocks(
+        self, drafts: list[Drafts], *, commit: Commit | None = None, deads: list[Dead] | None = None
+    ) -> Future[list[Block]]:
         """Ask for one append; the future raises BufferUnavailable when it is not durable.
 
         The future cannot be cancelled, because what is being written can no longer be stopped.
         It raises TypeError, ValueError or msgspec.MsgspecError for what cannot be encoded.
         """
-        answer: Future[list[Accepted]] = Future()
+        answer: Future[list[Block]] = Future()
         answer.set_running_or_notify_cancel()
         with self._ending:
             if self._is_ended:
@@ -94,7 +115,7 @@ class BufferWriter:
                 return
 
     def _group(self, first: _Append) -> tuple[list[_Append], bool]:
-        group, records, size = [first], len(first.drafts), first.size()
+        group, records, size = [first], first.records(), first.size()
         while records < GROUP_RECORDS and size < GROUP_BYTES:
             try:
                 more = self._waiting.get_nowait()
@@ -103,7 +124,7 @@ class BufferWriter:
             if more is None:
                 return group, True
             group.append(more)
-            records += len(more.drafts)
+            records += more.records()
             size += more.size()
         return group, False
 
@@ -111,10 +132,9 @@ class BufferWriter:
         drafts = [draft for one in group for draft in one.drafts]
         commits = [one.commit for one in group if one.commit is not None]
         deads = [dead for one in group for dead in one.deads]
+        at, accepted_at = self._clock.monotonic(), utc_text(self._clock.now())
         try:
-            entries = self._log.append(
-                drafts, commits, deads, accepted_at=utc_text(self._clock.now())
-            )
+            done = self._log.append(drafts, commits, deads, accepted_at=accepted_at, at=at)
         except EmdataError as error:
             self._refuse(group, error)
             return
@@ -122,13 +142,11 @@ class BufferWriter:
             self._refuse_value(group, error)
             return
         self.failed = False
-        # Taken before the queues may give up the bytes of entries for memory.
-        records = [entry.record for entry in entries if entry.record is not None]
-        self._on_durable(entries, commits, deads, self._log.current_segment)
+        self._on_durable(done.runs, commits, deads, done.segment)
         start = 0
         for one in group:
             end = start + len(one.drafts)
-            one.answer.set_result(records[start:end])
+            one.answer.set_result(done.blocks[start:end])
             start = end
 
     def _refuse_value(self, group: list[_Append], error: Exception) -> None:

@@ -6,19 +6,21 @@ import json
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from emdata.contracts import contract
 from emdata.derive.types import META, columns_of
-from emdata.envelope import Accepted, Draft, kafka_headers, kafka_value
-from tests.stream_manager.making import AT, draft
+from emdata.envelope import Accepted, Draft, Regions, kafka_headers, kafka_value
+from tests.stream_manager import making
+from tests.stream_manager.making import draft
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
 
 
 def accepted(**changes: object) -> Accepted:
-    return msgspec.structs.replace(draft(1).accept(writer=3, seq=7, accepted_at=AT), **changes)
+    return msgspec.structs.replace(making.accepted(draft(1), writer=3, seq=7), **changes)
 
 
 @given(TEXT, st.none() | TEXT, TEXT)
@@ -49,7 +51,7 @@ def test_an_empty_payload_still_gives_an_object() -> None:
 
 
 def test_the_headers_are_cloud_events_in_binary_mode() -> None:
-    headers = dict(kafka_headers(accepted(priority=0)))
+    headers = dict(kafka_headers(accepted(priority=0), Regions(("CO",))))
     assert headers == {
         "ce_specversion": b"1.0",
         "ce_id": b"3-made_things-7",
@@ -59,12 +61,24 @@ def test_the_headers_are_cloud_events_in_binary_mode() -> None:
         "content-type": b"application/json",
         "emdata_priority": b"CRITICAL",
         "emdata_simulated": b"true",
+        "emdata_region_relevance": b"unknown",
     }
+
+
+@pytest.mark.parametrize(
+    ("home", "relevance"), [(("CO", "UT"), b"home"), (("WY",), b"other"), (("ALL",), b"home")]
+)
+def test_the_headers_say_which_state_it_is_about_and_whether_it_is_ours(
+    home: tuple[str, ...], relevance: bytes
+) -> None:
+    headers = dict(kafka_headers(accepted(region="CO"), Regions(home)))
+    assert headers["emdata_region"] == b"CO"
+    assert headers["emdata_region_relevance"] == relevance
 
 
 def test_acceptance_adds_the_identity_and_keeps_the_rest() -> None:
     before = draft(1)
-    after = before.accept(writer=3, seq=7, accepted_at=AT)
+    after = making.accepted(before, writer=3, seq=7)
     for name in Draft.__struct_fields__:
         assert getattr(after, name) == getattr(before, name)
     assert (after.writer, after.seq, after.accepted_on) == (3, 7, "2026-11-21")

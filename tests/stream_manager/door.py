@@ -90,7 +90,7 @@ class Door:
 
 def undelivered(intake: Intake) -> int:
     """Records that the buffer holds for Kafka."""
-    return sum(segment.undelivered for segment in intake.log._segments.values())
+    return intake.log.segments.undelivered()
 
 
 @contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
-from emdata.commits import Commit, DatasetCounts
-from emdata.envelope import Draft
+from emdata.commits import Commit, DatasetCounts, Dead
+from emdata.envelope import Accepted, Draft
+from stream_manager.buffer import Block, BufferLog, Run, blocks_of
+from stream_manager.buffer.blocks import number as number_block
 
 DATASET = "made_things"
 AT = "2026-11-21T09:14:10.000000"
@@ -60,3 +63,38 @@ def commit(poll_id: str = "p1", *, accepted: int = 0, stream: str = "made") -> C
         deads=[],
         request_ids=[],
     )
+
+
+def block(*drafts: Draft, writer: int = 1, first_seq: int = 1) -> Block:
+    """Return drafts of one dataset and poll as an accepted block."""
+    (made,) = blocks_of(drafts)
+    return Block(writer, number_block(made, first_seq=first_seq, accepted_at=AT), made.columns)
+
+
+def accepted(one: Draft, *, writer: int = 1, seq: int = 1) -> Accepted:
+    """Return a draft as it is after its acceptance."""
+    return block(one, writer=writer, first_seq=seq).record(0)
+
+
+def append(
+    log: BufferLog, drafts: list[Draft], commits: Iterable[Commit] = (), deads: Iterable[Dead] = ()
+) -> list[Run]:
+    """Append one batch; returns a run a record, in order."""
+    done = log.append(blocks_of(drafts), list(commits), list(deads), accepted_at=AT)
+    return sorted(singles(done.runs), key=Run.order)
+
+
+def singles(runs: Iterable[Run]) -> list[Run]:
+    """Cut runs into single records, in the order given."""
+    made = []
+    for run in runs:
+        for position in run.positions:
+            one = run.only([position])
+            one.block, one.size = run.block, run.size // len(run)
+            made.append(one)
+    return made
+
+
+def records(log: BufferLog, runs: Iterable[Run]) -> list[Accepted]:
+    """Read the records of runs."""
+    return [log.load(run).record(position) for run in runs for position in run.positions]

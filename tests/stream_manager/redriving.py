@@ -17,6 +17,7 @@ from emdata.contracts.base import Dataset, LongText, Record, UtcDatetime
 from emdata.errors import RowError
 from emdata.state.dead_letters import Filter, find_letters
 from stream_manager.manager import StreamManager
+from stream_manager.prepared import Keys
 from stream_manager.redeliver import Redelivery
 from stream_manager.redrive import RedriveConfig, Redriver
 from stream_manager.session import PollSession
@@ -111,7 +112,7 @@ class World:
         """Do one poll over lines and wait until PostgreSQL has it; returns its id."""
         await self.manager.be_certain_of_numbers()
         session: PollSession = self.manager.new_session(
-            self.parser.name, "made", cursor={}, batch_size=10, compare=False
+            self.parser.name, "made", cursor={}, batch_size=10, keys=Keys.REMEMBERED
         )
         for line in lines:
             try:

@@ -16,7 +16,7 @@ from emdata.errors import StateUnavailable
 from stream_manager import applier as module
 from stream_manager.applier import Applier
 from stream_manager.buffer import BufferLog
-from tests.stream_manager.making import AT, commit, draft
+from tests.stream_manager.making import AT, append, commit, draft
 from tests.support.waiting import wait_for
 
 ENGINE = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
@@ -127,7 +127,7 @@ def test_frames_not_applied_before_the_end_are_found_at_the_next_start(
         log.open()
         applier = Applier(ENGINE, log, tmp_path / "unapplied")
         applier.start()
-        log.append([draft(1, poll_id="a")], [], [], accepted_at=AT)
+        append(log, [draft(1, poll_id="a")])
         offer(log, applier, "a")
         applier.stop()
     with BufferLog(tmp_path / "b", writer=1, segment_bytes=1 << 20) as log:

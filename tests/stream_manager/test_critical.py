@@ -18,7 +18,7 @@ from stream_manager.critical import (
     critical_rank,
     order_critical,
 )
-from tests.stream_manager.making import AT, draft
+from tests.stream_manager.making import AT, accepted, draft
 
 
 class World:
@@ -130,7 +130,7 @@ def test_an_overflow_is_raised_and_ended_in_turns(waiting: list[int]) -> None:
 
 
 def record(number: int, *, at: str = AT, **place: float) -> Accepted:
-    made = draft(number, priority=0).accept(writer=1, seq=number, accepted_at=at)
+    made = msgspec.structs.replace(accepted(draft(number, priority=0), seq=number), accepted_at=at)
     return msgspec.structs.replace(made, payload=msgspec.json.encode(place))
 
 

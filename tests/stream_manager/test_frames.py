@@ -8,34 +8,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_manager.buffer import Batch
 from stream_manager.buffer.acks import append_acks, read_acks
 from stream_manager.buffer.frames import (
     PREFIX_SIZE,
+    Batch,
     Damage,
     Frame,
     Header,
     decode_batch,
+    decode_columns,
     decode_header,
     encode_batch,
+    encode_columns,
     encode_header,
     frame_at,
     frame_size,
     scan,
 )
-from tests.stream_manager.making import AT, commit, draft
+from tests.stream_manager.making import block, commit, draft
 
 
-def batch(*numbers: int, base: int | None = None) -> Batch:
-    records = [draft(n).accept(writer=1, seq=n + 1, accepted_at=AT) for n in numbers]
-    return Batch(records, [commit()], [], base)
+def batch(*numbers: int, base: int = 0) -> Batch:
+    made = block(*map(draft, numbers), first_seq=numbers[0] + 1)
+    return Batch(base, [made.head], [commit()], [], [encode_columns(made.columns)])
 
 
 def test_a_batch_and_a_header_come_back_as_they_were_written() -> None:
     written = batch(1, 2, base=7)
     (frame,) = scan(encode_batch(written))
     assert isinstance(frame, Frame)
-    assert decode_batch(frame.payload) == written
+    read = decode_batch(frame.payload)
+    assert (read.base, read.heads, read.commits) == (7, written.heads, written.commits)
+    assert decode_columns(read.columns[0]) == block(draft(1), draft(2)).columns
     header = Header(1, 2, 3, {"a": 4}, (1, 99))
     (frame,) = scan(encode_header(header))
     assert isinstance(frame, Frame)
@@ -53,7 +57,9 @@ def test_frames_behind_garbage_are_found(numbers: list[int], garbage: bytes) -> 
     frames = [encode_batch(batch(n)) for n in numbers]
     pieces = list(scan(garbage + b"".join(frames)))
     intact = [piece for piece in pieces if isinstance(piece, Frame)]
-    assert [decode_batch(one.payload).records[0].seq for one in intact] == [n + 1 for n in numbers]
+    assert [decode_batch(one.payload).heads[0].first_seq for one in intact] == [
+        n + 1 for n in numbers
+    ]
     assert isinstance(pieces[0], Damage)
     assert not pieces[0].at_end
 

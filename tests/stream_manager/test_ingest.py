@@ -22,6 +22,7 @@ from stream_manager.buffer.disk import OsDisk
 from stream_manager.ingest import MAX_BODY, IngestApp
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.manager import StreamManager
+from tests.stream_manager.making import records
 from tests.stream_manager.test_session import Thing
 
 TOKEN = "t-canary"
@@ -76,7 +77,7 @@ class Door:
         try:
             shutil.copytree(self.folder, copy / "b")
             with BufferLog(copy / "b", writer=1, segment_bytes=1 << 20) as log:
-                return [log.read(entry).record_key for entry in log.open().entries]
+                return [record.record_key for record in records(log, log.open().runs)]
         finally:
             shutil.rmtree(copy)
 

@@ -211,7 +211,7 @@ async def test_fault_51_a_stream_stopped_in_the_middle_of_a_poll_ends_it_as_inte
     counts = commit.datasets["made_things"]
     assert (commit.outcome, commit.cursor) == ("interrupted", None)
     assert (counts.records, counts.accepted) == (500, 500)
-    assert all(not one.open_polls for one in world.intake.log._segments.values())
+    assert all(not one.open_polls for one in world.intake.log.segments._segments.values())
 
 
 async def test_streams_wait_for_postgres_before_their_first_poll(world: World) -> None:

@@ -127,7 +127,7 @@ async def test_without_postgresql_a_likely_repeat_is_taken_rather_than_lost(
 async def test_a_refused_batch_is_offered_again_until_it_is_taken(
     world: World, door: PushDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append, tries = world.intake.writer.append, []
+    append, tries = world.intake.writer.append_blocks, []
 
     def failing_twice(drafts: Any, **rest: Any) -> Future[Any]:
         tries.append(len(drafts))
@@ -137,7 +137,7 @@ async def test_a_refused_batch_is_offered_again_until_it_is_taken(
             return failed
         return append(drafts, **rest)
 
-    monkeypatch.setattr(world.intake.writer, "append", failing_twice)
+    monkeypatch.setattr(world.intake.writer, "append_blocks", failing_twice)
     taken = await door.take([PushItem(b"bad", error=RowError("no")), item(thing(1))])
     assert taken == 1
     await world.until(lambda: len(world.commits) == 3)

@@ -18,6 +18,7 @@ from emdata.state.dead_letters import Filter, drop_letters, find_letters, show_l
 from emdata.state.ledger import settle
 from emdata.state.requests import ask_polls, wait_for
 from runtime.tasks import state_dsn
+from stream_manager.prepared import Keys
 from stream_manager.requests import RequestListener
 from stream_manager.session import PollSession
 from tests.stream_manager.door import Door, begin, door, end, read_topic
@@ -392,7 +393,7 @@ async def test_fault_28_letters_wait_in_the_log_while_postgres_is_away_and_none_
     try:
         for number in range(3):
             session = world.manager.new_session(
-                world.parser.name, "made", cursor={}, batch_size=10, compare=False
+                world.parser.name, "made", cursor={}, batch_size=10, keys=Keys.REMEMBERED
             )
             for line in range(20):
                 session.row_rejected(b"%d-%d=~" % (number, line), ValueError("a tilde"))

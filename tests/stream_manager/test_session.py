@@ -16,14 +16,15 @@ import pytest
 from emdata.clock import ManualClock
 from emdata.commits import Commit
 from emdata.contracts.base import Dataset, Priority, Record, UtcDatetime
+from emdata.envelope import Accepted
 from emdata.errors import BufferUnavailable, RowError
-from stream_manager.buffer import BufferLog, BufferWriter, Entry
+from stream_manager.buffer import BufferLog, BufferWriter, Run
 from stream_manager.buffer.disk import OsDisk
 from stream_manager.interrupted import interrupted_commit
 from stream_manager.seen import SeenIndex
 from stream_manager.session import MAX_PAYLOAD, PollContext, PollSession
 from tests.stream_manager.making import commit as made_commit
-from tests.stream_manager.making import draft
+from tests.stream_manager.making import draft, records
 from tests.stream_manager.test_buffer_log import BrokenDisk
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -56,7 +57,7 @@ class Harness:
         self.disk = BrokenDisk("", errno.ENOSPC)
         self.log = BufferLog(folder, writer=1, segment_bytes=1 << 20, disk=disk or self.disk)
         self.log.open()
-        self.entries: list[Entry] = []
+        self.runs: list[Run] = []
         self.commits: list[Commit] = []
         self.writer = BufferWriter(self.log, ManualClock(AT), self._durable)
         self.writer.start()
@@ -68,17 +69,20 @@ class Harness:
             cursor={},
             buffer=self.writer,
             seen=SeenIndex(),
-            admits=lambda _priority: True,
+            admits=lambda _priority, _tenant: True,
             clock=ManualClock(AT),
             is_simulated=True,
             batch_size=2,
         )
 
     def _durable(
-        self, entries: list[Entry], commits: list[Commit], _deads: object, _segment: int
+        self, runs: list[Run], commits: list[Commit], _deads: object, _segment: int
     ) -> None:
-        self.entries += entries
+        self.runs += runs
         self.commits += commits
+
+    def records(self) -> list[Accepted]:
+        return records(self.log, self.runs)
 
     def session(self, poll_id: str = "p1", **changes: object) -> PollSession:
         return PollSession(replace(self.context, poll_id=poll_id, **changes))  # type: ignore[arg-type]
@@ -108,7 +112,7 @@ async def test_fault_23_a_second_poll_of_the_same_rows_publishes_nothing(harness
     second = await poll(harness, thing(3), thing(1), thing(2), poll_id="p2")
     assert first.datasets["made_things"].accepted == 3
     assert second.datasets["made_things"].unchanged == 3
-    assert len(harness.entries) == 3
+    assert len(harness.records()) == 3
 
 
 async def test_one_changed_record_of_many_publishes_one(harness: Harness) -> None:
@@ -117,8 +121,7 @@ async def test_one_changed_record_of_many_publishes_one(harness: Harness) -> Non
     second = await poll(harness, *changed, poll_id="p2")
     counts = second.datasets["made_things"]
     assert (counts.accepted, counts.unchanged) == (1, 39)
-    assert harness.entries[-1].record is not None
-    assert harness.entries[-1].record.record_key == "t17"
+    assert harness.records()[-1].record_key == "t17"
 
 
 async def test_a_reload_that_bumps_only_an_unhashed_field_publishes_nothing(
@@ -171,7 +174,7 @@ async def test_fault_17_a_record_too_large_for_kafka_is_rejected_before_it_is_ac
 async def test_fault_8_low_is_deferred_while_the_buffer_is_full_and_the_cursor_stays(
     harness: Harness,
 ) -> None:
-    session = harness.session(admits=lambda priority: priority is Priority.CRITICAL)
+    session = harness.session(admits=lambda priority, _tenant: priority is Priority.CRITICAL)
     await session.row_parsed([thing(1)])
     commit = await session.finish("ok", cursor={"at": "later"})
     counts = commit.datasets["made_things"]
@@ -189,9 +192,9 @@ async def test_fault_25_the_cursor_moves_only_in_the_frame_behind_the_last_recor
     for number in range(5):
         await session.row_parsed([thing(number)])
     assert harness.commits == []
-    assert len(harness.entries) == 4  # the batch that is not full waits for the end
+    assert len(harness.records()) == 4  # the batch that is not full waits for the end
     await session.finish("ok", cursor={"at": 5})
-    assert len(harness.entries) == 5
+    assert len(harness.records()) == 5
     assert [commit.cursor for commit in harness.commits] == [{"at": 5}]
 
 
@@ -276,7 +279,7 @@ async def test_fault_25_a_cancelled_poll_counts_what_was_accepted_and_keeps_its_
     (commit,) = harness.commits
     counts = commit.datasets["made_things"]
     assert (commit.outcome, commit.cursor, commit.balances()) == ("interrupted", None, True)
-    assert counts.accepted == len(harness.entries) >= 4
+    assert counts.accepted == len(harness.records()) >= 4
     assert counts.accepted + counts.deferred == 7
     again = await poll(harness, *[thing(n) for n in range(1, 8)], poll_id="p2")
     assert again.datasets["made_things"].accepted == counts.deferred
@@ -365,7 +368,7 @@ async def test_one_append_that_cannot_be_written_costs_its_group_nothing(tmp_pat
     assert [len(one.result(20)) for one in (first, *good)] == [1, 1, 1]
     with pytest.raises(TypeError):
         refused.result(20)
-    assert [entry.record and entry.record.seq for entry in harness.entries] == [1, 2, 3]
+    assert [record.seq for record in harness.records()] == [1, 2, 3]
     harness.writer.stop()
     with pytest.raises(BufferUnavailable):
         harness.writer.append([draft(5)]).result(5)

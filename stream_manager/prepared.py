@@ -1,0 +1,165 @@
+"""Records on their way into a block: one by one, or as columns that a parser made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from emdata.commits import DatasetCounts
+from emdata.contracts.base import Record, utc_text
+from stream_manager.buffer import Columns, Drafts
+
+if TYPE_CHECKING:
+    from stream_manager.session import PollContext
+
+
+class Keys(StrEnum):
+    """What a stream does with the content of each key.
+
+    COMPARED: an unchanged record is left out. REMEMBERED: PostgreSQL keeps the content, and
+    somebody else compares. FORGOTTEN: every record is new, and nothing is kept.
+    """
+
+    COMPARED = "compared"
+    REMEMBERED = "remembered"
+    FORGOTTEN = "forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """Records of one contract as columns of equal length, checked like single records.
+
+    payloads, key_hashes and content_hashes are what ``Record.encoded`` and ``Record.key_hash``
+    give for each. newest_event: the newest event time among them, aware.
+    """
+
+    record: type[Record]
+    kafka_keys: Sequence[str]
+    record_keys: Sequence[str]
+    versions: Sequence[str | None]
+    payloads: Sequence[bytes]
+    key_hashes: Sequence[bytes]
+    content_hashes: Sequence[bytes]
+    priorities: Sequence[int]
+    newest_event: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+
+class Pending:
+    """What a poll has taken of one dataset: its counts, and the records that are not durable yet.
+
+    taken: content hashes by key hash of what this poll accepted. is_keyed_alike: the Kafka key is
+    the record's key.
+    """
+
+    def __init__(self, context: PollContext, record: type[Record]) -> None:
+        self.dataset, self._context = record.dataset, context
+        self.counts = DatasetCounts()
+        self.taken: dict[bytes, bytes] = {}
+        self.is_keyed_alike = record.kafka_key is Record.kafka_key
+        self._newest: datetime | date | None = None
+        self._clear()
+
+    def __len__(self) -> int:
+        return len(self._payloads)
+
+    def add(
+        self,
+        key: str,
+        version: str | None,
+        kafka_key: str,
+        key_hash: bytes,
+        content_hash: bytes,
+        priority: int,
+        payload: bytes,
+        region: str | None,
+    ) -> None:
+        """Take one record."""
+        self._keys.append(key)
+        self._versions.append(version)
+        self._kafka_keys.append(kafka_key)
+        self._key_hashes.append(key_hash)
+        self._content_hashes.append(content_hash)
+        self._priorities.append(priority)
+        self._payloads.append(payload)
+        self._regions.append(region)
+        if self._context.keys is Keys.COMPARED:
+            self.taken[key_hash] = content_hash
+
+    def note_event(self, value: object) -> None:
+        """Note an event time; anything but an instant or a day is no time."""
+        if not isinstance(value, date):
+            return
+        if self._newest is None or _is_later(value, self._newest):
+            self._newest = value
+
+    def cut(self) -> Drafts:
+        """Return what was taken since the last cut, as a block."""
+        context = self._context
+        drafts = Drafts(
+            self.dataset.name,
+            context.source,
+            context.stream,
+            self.dataset.topic,
+            context.poll_id,
+            context.tenant,
+            context.is_simulated,
+            bytes(self._priorities),
+            Columns(
+                self._keys,
+                _or_none(self._versions),
+                None if self.is_keyed_alike else self._kafka_keys,
+                b"".join(self._key_hashes),
+                b"".join(self._content_hashes),
+                self._payloads,
+                _or_none(self._regions),
+            ),
+        )
+        self._clear()
+        return drafts
+
+    def forget(self, drafts: Drafts) -> None:
+        """Count a block that was refused as deferred; its keys are unknown again."""
+        self.counts.deferred += len(drafts)
+        hashes = drafts.columns.key_hashes
+        for start in range(0, len(hashes), 16):
+            self.taken.pop(hashes[start : start + 16], None)
+
+    def final(self, started_at: datetime) -> DatasetCounts:
+        """Return the counts with the newest event time."""
+        if self._newest is not None:
+            # Sources send stamps that lie ahead; "newest" must not be a promise about tomorrow.
+            newest = min(_instant(self._newest), started_at + timedelta(days=1))
+            self.counts.newest_event_at = utc_text(newest)
+        return self.counts
+
+    def _clear(self) -> None:
+        self._keys: list[str] = []
+        self._versions: list[str | None] = []
+        self._kafka_keys: list[str] = []
+        self._key_hashes: list[bytes] = []
+        self._content_hashes: list[bytes] = []
+        self._priorities: list[int] = []
+        self._payloads: list[bytes] = []
+        self._regions: list[str | None] = []
+
+
+def _or_none(values: list[str | None]) -> list[str | None] | None:
+    return None if values.count(None) == len(values) else values
+
+
+def _is_later(value: date, newest: date) -> bool:
+    if type(value) is type(newest):
+        return value > newest
+    return _instant(value) > _instant(newest)
+
+
+def _instant(value: date) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    return datetime(value.year, value.month, value.day, tzinfo=UTC)
