@@ -13,6 +13,7 @@ from simulator.answers import Answer, Defect, MutationError, Source, SourceReque
 from simulator.clock import SimulatedClock
 from simulator.coagmet.source import CoagmetSource
 from simulator.fema.source import FemaSource
+from simulator.firms.source import FirmsSource
 from simulator.fixtures.source import fixture_sources
 from simulator.nws.source import NwsSource
 from simulator.usdm.source import UsdmSource
@@ -34,6 +35,7 @@ def known_sources(clock: SimulatedClock) -> list[Source]:
         NwsSource(clock.seed, clock.active_alerts),
         CoagmetSource(clock.seed),
         UsdmSource(clock.seed),
+        FirmsSource(clock.seed),
     ]
 
 

@@ -95,7 +95,7 @@ def clock(
 
 @app.command()
 def mutate(
-    source: Annotated[str, typer.Argument(help="fema, nws, coagmet or usda.")],
+    source: Annotated[str, typer.Argument(help="fema, nws, coagmet, usda or firms.")],
     mutation: Annotated[str, typer.Argument(help="Such as reload_bump; see docs/simulator.md.")],
     options: Annotated[str, typer.Option(help="JSON object with the mutation's options.")] = "{}",
 ) -> None:

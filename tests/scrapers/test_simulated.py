@@ -48,7 +48,8 @@ async def _poll(
 
 
 @pytest.mark.parametrize(
-    "name", ["fema", "nws", "coagmet_stations", "coagmet_hourly", "usda_drought"]
+    "name",
+    ["fema", "nws", "coagmet_stations", "coagmet_hourly", "usda_drought", "firms_fire_detections"],
 )
 async def test_all_rows_of_the_simulator_parse_and_a_second_poll_brings_nothing_new(
     world: Served, name: str

@@ -68,6 +68,7 @@ async def test_ledger_equals_what_the_scrapers_parsed_version_by_version(served:
         {"fema": "change_one"}, {"fema": "declare", "state": "CO"}, {"fema": "reload_bump"},
         {"nws": "change_one"}, {"nws": "edit_one"}, {"nws": "new"}, {"nws": "partial_cancel"},
         {"nws": "cancel", "way": "past"}, {"coagmet": "revise"}, {"usda": "revise"},
+        {"firms": "new_fire"},
     ):  # fmt: skip
         world.mutate(**mutation)
     await reader.poll()
@@ -75,7 +76,7 @@ async def test_ledger_equals_what_the_scrapers_parsed_version_by_version(served:
     world.clock.advance(3 * 3600)
     await reader.poll()
     assert reader.rejected == []
-    assert len(reader.seen) == 6
+    assert len(reader.seen) == 7
     summary = world.get("_simulator/ledger").json()["datasets"]
     for dataset, keys in reader.seen.items():
         versions_of: dict[str, int] = defaultdict(int)

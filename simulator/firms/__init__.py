@@ -1,0 +1,1 @@
+"""NASA FIRMS active fires: https://firms.modaps.eosdis.nasa.gov/api/area/"""
