@@ -12,10 +12,12 @@ from embedded_starrocks.errors import StartupError
 from embedded_starrocks.http.listener import HttpListener
 from embedded_starrocks.mysql.listener import MysqlListener
 from embedded_starrocks.sql.context import Sessions
+from embedded_starrocks.sql.schedule import Scheduler
 from embedded_starrocks.storage.engine import Engine
 from embedded_starrocks.storage.loads import Loads
 from embedded_starrocks.storage.store import Store
 
+SCHEDULE_SECONDS = 1.0
 log = structlog.get_logger("embedded_starrocks")
 
 
@@ -30,6 +32,7 @@ class Server:
         self._mysql = MysqlListener(self._store, self._sessions, config.max_connections)
         self._loads = Loads(self._store, config.label_keep_seconds)
         self._http = HttpListener(self._store, self._loads, self._sessions, config.max_load_bytes)
+        self._schedule = Scheduler(self._store, self._sessions)
         self.mysql_port = 0
         self.http_port = 0
 
@@ -45,10 +48,12 @@ class Server:
                 f"cannot listen on {config.host}, ports {config.mysql_port} (MySQL) and "
                 f"{config.http_port} (HTTP): {error.strerror}; choose other ports"
             ) from None
+        self._schedule.start(SCHEDULE_SECONDS)
         log.info("started", mysql_port=self.mysql_port, http_port=self.http_port)
 
     async def stop(self) -> None:
         """Close the ports, end what runs, checkpoint, let go of the files."""
+        await asyncio.to_thread(self._schedule.stop)
         await self._http.stop()
         await self._mysql.stop()
         self._store.engine.close()

@@ -1,4 +1,4 @@
-"""ALTER TABLE, ALTER VIEW, and REFRESH MATERIALIZED VIEW."""
+"""ALTER TABLE and ALTER VIEW."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from embedded_starrocks.errors import (
     unsupported,
 )
 from embedded_starrocks.mysql.resultset import Done
-from embedded_starrocks.sql import ddl, dialect, inserting
+from embedded_starrocks.sql import ddl, dialect, mviews
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
-from embedded_starrocks.sql.rewrite import Rewriter, find_relation
+from embedded_starrocks.sql.rewrite import find_relation
 from embedded_starrocks.sql.tabledef import check_name, column_from
 from embedded_starrocks.sql.values import converted, default_value
 from embedded_starrocks.sql.words import Words
@@ -40,7 +40,7 @@ def alter(context: Context, found: list[Token], sql: str) -> Done:
     words = Words(found, sql)
     words.expect("ALTER")
     if words.accept("MATERIALIZED", "VIEW"):
-        return _alter_materialized_view(context, words)
+        return mviews.alter(context, words)
     if words.peek() not in ("TABLE", "VIEW"):
         raise unsupported(text[:120])
     tree = dialect.parse(text)
@@ -269,47 +269,3 @@ def _alter_view(context: Context, tree: exp.Alter, relation: Relation) -> Done:
         raise unsupported(tree.sql("starrocks")[:120])
     create = exp.Create(this=tree.this, kind="VIEW", replace=True, expression=actions[0])
     return ddl.create_view(context, create)
-
-
-def _alter_materialized_view(context: Context, words: Words) -> Done:
-    """ALTER MATERIALIZED VIEW name ACTIVE | INACTIVE | RENAME name."""
-    relation = find_relation(context.scope(), words.table())
-    context.require("ALTER", relation.db, relation.name)
-    if relation.kind != "MATERIALIZED VIEW":
-        raise semantic_error(f"'{relation.name}' is no materialized view")
-    with context.store.change() as connection:
-        if words.accept("RENAME"):
-            new = check_name(words.name())
-            if context.catalog.relation(relation.db, new) is not None:
-                raise table_exists(new)
-            _rename_physical(connection, relation, new)
-            metadata.update_relation(connection, relation, name=new)
-            rights.rename_object(connection, relation.db, relation.name, new)
-            return Done()
-        state = words.any_of("ACTIVE", "INACTIVE")
-        if not state:
-            raise unsupported(f"ALTER MATERIALIZED VIEW ... {words.rest()[:80]}")
-        metadata.update_relation(connection, relation, is_active=state == "ACTIVE")
-    return Done()
-
-
-def refresh(context: Context, found: list[Token], sql: str) -> Done:
-    """REFRESH MATERIALIZED VIEW name [FORCE] [WITH SYNC MODE]: recomputed at once, in one step."""
-    words = Words(found, sql)
-    words.expect("REFRESH")
-    if words.accept("EXTERNAL"):
-        raise unsupported("REFRESH EXTERNAL TABLE")
-    words.expect("MATERIALIZED", "VIEW")
-    relation = find_relation(context.scope(), words.table())
-    words.accept("FORCE")
-    words.accept("WITH", "SYNC", "MODE")
-    words.accept("WITH", "ASYNC", "MODE")
-    words.finish()
-    if relation.kind != "MATERIALIZED VIEW":
-        raise semantic_error(f"'{relation.name}' is no materialized view")
-    context.require("REFRESH", relation.db, relation.name)
-    plan = Rewriter(context.scope()).query(dialect.parse(relation.definition))
-    with context.store.write() as connection:
-        connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
-        inserting.insert_rows(context, connection, relation, relation.columns, plan)
-    return Done()

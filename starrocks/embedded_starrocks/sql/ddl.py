@@ -26,7 +26,6 @@ from embedded_starrocks.sql.tabledef import (
     clauses_of,
     columns_of,
     relation_from,
-    sql_text,
 )
 from embedded_starrocks.sql.types import STRING_LENGTH, ColumnType, from_duckdb
 from embedded_starrocks.storage import metadata, rights, tables
@@ -41,9 +40,6 @@ def create(context: Context, tree: exp.Create) -> Done:
     if kind == "TABLE":
         return _create_table(context, tree)
     if kind == "VIEW":
-        properties = tree.args.get("properties")
-        if properties is not None and properties.find(exp.MaterializedProperty):
-            return _create_materialized_view(context, tree)
         return create_view(context, tree)
     raise unsupported(f"CREATE {kind}")
 
@@ -62,7 +58,7 @@ def _create_database(context: Context, tree: exp.Create) -> Done:
     return Done()
 
 
-def _target(context: Context, tree: exp.Create) -> tuple[str, str]:
+def target(context: Context, tree: exp.Create) -> tuple[str, str]:
     table = tree.find(exp.Table)
     if table is None:
         raise semantic_error("CREATE without a name")
@@ -73,7 +69,7 @@ def _target(context: Context, tree: exp.Create) -> tuple[str, str]:
 
 
 def _create_table(context: Context, tree: exp.Create) -> Done:
-    db, name = _target(context, tree)
+    db, name = target(context, tree)
     context.require_database("CREATE TABLE", db)
     like = tree.find(exp.LikeProperty)
     plan: Plan | None = None
@@ -83,7 +79,7 @@ def _create_table(context: Context, tree: exp.Create) -> Done:
         context.require_reads([source])
         relation = dataclasses.replace(source, db=db, name=name, id=0)
     elif tree.expression is not None:
-        plan, selected = _select_columns(context, tree)
+        plan, selected = select_columns(context, tree)
         relation = relation_from(tree, db, name, _keys_first(tree, selected))
     else:
         relation = relation_from(tree, db, name, columns_of(tree))
@@ -109,7 +105,7 @@ def _keys_first(tree: exp.Create, columns: tuple[Column, ...]) -> tuple[Column, 
     return (*first, *(column for column in columns if column.name.lower() not in keys))
 
 
-def _select_columns(context: Context, tree: exp.Create) -> tuple[Plan, tuple[Column, ...]]:
+def select_columns(context: Context, tree: exp.Create) -> tuple[Plan, tuple[Column, ...]]:
     plan = Rewriter(context.scope()).query(tree.expression)
     context.require_reads(plan.reads)
     described = describe(context.session.connection, plan)
@@ -151,12 +147,12 @@ def describe(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[tuple[st
 
 
 def create_view(context: Context, tree: exp.Create) -> Done:
-    db, name = _target(context, tree)
+    db, name = target(context, tree)
     context.require_database("CREATE VIEW", db)
     query = tree.expression.unnest() if isinstance(tree.expression, exp.Subquery) else None
     query = query or tree.expression
-    definition = _definition(context, query)
-    plan, columns = _select_columns(context, tree)
+    definition = definition_text(context, query)
+    plan, columns = select_columns(context, tree)
     relation = Relation(
         db=db,
         name=name,
@@ -174,11 +170,11 @@ def create_view(context: Context, tree: exp.Create) -> Done:
                 return Done()
             metadata.delete_relation(connection, old)
         metadata.insert_relation(connection, relation)
-        _put_view(connection, relation, plan)
+        put_view(connection, relation, plan)
     return Done()
 
 
-def _put_view(connection: duckdb.DuckDBPyConnection, relation: Relation, plan: Plan) -> None:
+def put_view(connection: duckdb.DuckDBPyConnection, relation: Relation, plan: Plan) -> None:
     names = ", ".join(quoted(column.name) for column in relation.columns)
     target = qualified(relation.db, relation.name)
     connection.execute(f"CREATE OR REPLACE VIEW {target} ({names}) AS {plan.sql}")
@@ -198,7 +194,7 @@ def _commented(tree: exp.Create, columns: tuple[Column, ...]) -> tuple[Column, .
     )
 
 
-def _definition(context: Context, query: exp.Expr) -> str:
+def definition_text(context: Context, query: exp.Expr) -> str:
     """The canonical text of a view: every table with its database."""
     copy = query.copy()
     for table in copy.find_all(exp.Table):
@@ -208,35 +204,6 @@ def _definition(context: Context, query: exp.Expr) -> str:
                 table.set("db", exp.to_identifier(relation.db))
         table.set("catalog", None)
     return copy.sql(dialect="starrocks", normalize_functions="lower", identify=True, comments=False)
-
-
-def _create_materialized_view(context: Context, tree: exp.Create) -> Done:
-    """A physical table with its definition; filled now, and by REFRESH MATERIALIZED VIEW."""
-    db, name = _target(context, tree)
-    context.require_database("CREATE MATERIALIZED VIEW", db)
-    definition = _definition(context, tree.expression)
-    plan, columns = _select_columns(context, tree)
-    clauses = clauses_of(tree)
-    if "EVERY" in clauses.refresh.upper():
-        raise unsupported(
-            "REFRESH ... EVERY; use REFRESH MANUAL or ASYNC and refresh it by command"
-        )
-    relation = dataclasses.replace(
-        relation_from(tree, db, name, columns),
-        kind="MATERIALIZED VIEW",
-        definition=definition,
-        refresh=clauses.refresh or "MANUAL",
-        partition_by=clauses.partition_by,
-    )
-    with context.store.change() as connection:
-        if context.catalog.relation(db, name) is not None:
-            if tree.args.get("exists"):
-                return Done()
-            raise table_exists(name)
-        relation = metadata.insert_relation(connection, relation)
-        tables.create_table(connection, relation)
-        inserting.insert_rows(context, connection, relation, relation.columns, plan)
-    return Done()
 
 
 def drop(context: Context, tree: exp.Drop) -> Done:
@@ -297,7 +264,7 @@ def _drop_relation(context: Context, table: exp.Table, wanted: str, if_exists: b
 
 
 def drop_physical(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
-    kind = "VIEW" if relation.kind == "VIEW" else "TABLE"
+    kind = "VIEW" if relation.kind == "VIEW" or relation.refresh == "SYNC" else "TABLE"
     connection.execute(f"DROP {kind} {qualified(relation.db, relation.name)}")
     tables.drop_counter(connection, relation)
 
@@ -312,7 +279,5 @@ def truncate(context: Context, tree: exp.TruncateTable) -> Done:
         raise unknown_table(relation.db, relation.name)
     with context.store.write() as connection:
         connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
+    context.store.note_change(relation.id)
     return Done()
-
-
-__all__ = ["create", "create_view", "describe", "drop", "drop_physical", "sql_text", "truncate"]

@@ -105,6 +105,7 @@ def delete(context: Context, tree: exp.Delete) -> Done:
         row = connection.execute(
             f"{prefix}DELETE FROM {target} AS {alias}{source}{condition}"
         ).fetchone()
+    context.store.note_change(relation.id)
     return Done(int(row[0]) if row else 0)
 
 
@@ -180,6 +181,7 @@ def update(context: Context, tree: exp.Update) -> Done:
             f"{prefix}UPDATE {target} AS {alias} SET {', '.join(sets)}{source} WHERE {condition}"
         ).fetchone()
         _regenerate(context, connection, relation)
+    context.store.note_change(relation.id)
     return Done(int(row[0]) if row else 0)
 
 

@@ -19,6 +19,7 @@ from embedded_starrocks.sql import (
     dialect,
     dml,
     grants,
+    mviews,
     show,
     tasks,
     transactions,
@@ -47,7 +48,7 @@ _BY_WORD: dict[str, TextHandler] = {
     "ROLLBACK": transactions.rollback,
     "BEGIN": transactions.begin,
     "START": transactions.begin,
-    "REFRESH": alter.refresh,
+    "REFRESH": mviews.refresh,
     "EXPLAIN": show.explain,
     "ANALYZE": admin.accepted,
 }
@@ -59,11 +60,20 @@ _BY_TWO_WORDS: dict[tuple[str, str], TextHandler] = {
     ("DROP", "ROLE"): accounts.drop_role,
     ("DROP", "TASK"): tasks.drop_task,
 }
+
+
+def _create(context: Context, tree: exp.Create) -> Done:
+    properties = tree.args.get("properties")
+    if tree.kind == "VIEW" and properties and properties.find(exp.MaterializedProperty):
+        return mviews.create(context, tree)
+    return ddl.create(context, tree)
+
+
 _WRITERS: dict[type[exp.Expr], Callable[[Context, Any], Result]] = {
     exp.Insert: dml.insert,
     exp.Delete: dml.delete,
     exp.Update: dml.update,
-    exp.Create: ddl.create,
+    exp.Create: _create,
     exp.Drop: ddl.drop,
     exp.TruncateTable: ddl.truncate,
 }
@@ -89,7 +99,7 @@ def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
     if handler is not None:
         return handler(context, found, sql)
     if words[0] == "SUBMIT":
-        return tasks.submit(context, found, sql, _dispatch)
+        return tasks.submit(context, found, sql, execute)
     if words[0] == "ALTER":
         return alter.alter(context, found, sql)
     label = ""

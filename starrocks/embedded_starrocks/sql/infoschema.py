@@ -61,7 +61,11 @@ SELECT r.id AS "MATERIALIZED_VIEW_ID", r.db AS "TABLE_SCHEMA", r.name AS "TABLE_
     r.refresh AS "REFRESH_TYPE", CASE WHEN r.is_active THEN 'true' ELSE 'false' END AS "IS_ACTIVE",
     NULL::VARCHAR AS "INACTIVE_REASON", r.partition_by AS "PARTITION_TYPE",
     t.estimated_size AS "TABLE_ROWS", r.definition AS "MATERIALIZED_VIEW_DEFINITION",
-    r.updated_at AS "LAST_REFRESH_FINISHED_TIME", 'SUCCESS' AS "LAST_REFRESH_STATE"
+    CASE WHEN r.refresh <> 'SYNC' THEN date_trunc('second', r.refreshed_at) END
+        AS "LAST_REFRESH_FINISHED_TIME",
+    (SELECT max_by(state, created_at) FROM {_META}.task_runs
+        WHERE task_name = 'mv-' || r.id::VARCHAR) AS "LAST_REFRESH_STATE",
+    'mv-' || r.id::VARCHAR AS "TASK_NAME"
 FROM {_META}.relations r LEFT JOIN duckdb_tables() t
     ON t.schema_name = r.db AND t.table_name = r.name AND NOT t.temporary
 WHERE r.kind = 'MATERIALIZED VIEW'""",
@@ -90,6 +94,13 @@ SELECT txn_id AS "ID", label AS "LABEL", db AS "DB_NAME", tbl AS "TABLE_NAME", '
     loaded_bytes AS "SCAN_BYTES", message AS "ERROR_MSG", created_at AS "CREATE_TIME",
     finished_at AS "LOAD_FINISH_TIME"
 FROM {_META}.labels""",
+    "tasks": f"""
+SELECT name AS "TASK_NAME", created_at AS "CREATE_TIME",
+    'PERIODICAL START(' || CAST(starts_at AS VARCHAR) || ') EVERY(' || every_seconds::VARCHAR
+        || ' SECONDS)' AS "SCHEDULE",
+    'default_catalog' AS "CATALOG", db AS "DATABASE", definition AS "DEFINITION",
+    NULL::TIMESTAMP AS "EXPIRE_TIME", '' AS "PROPERTIES", owner AS "CREATOR"
+FROM {_META}.tasks""",
     "task_runs": f"""
 SELECT query_id AS "QUERY_ID", task_name AS "TASK_NAME", created_at AS "CREATE_TIME",
     finished_at AS "FINISH_TIME", state AS "STATE", NULL::VARCHAR AS "CATALOG", db AS "DATABASE",

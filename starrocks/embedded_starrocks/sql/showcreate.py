@@ -49,11 +49,11 @@ def show_create_sql(relation: Relation) -> str:
         lines.append(f"COMMENT {_string(relation.comment)}")
     if relation.partition_by:
         lines.append(f"PARTITION BY {relation.partition_by}")
-    if relation.distributed_by:
+    if relation.distributed_by and relation.refresh != "SYNC":
         lines.append(f"DISTRIBUTED BY {relation.distributed_by}")
     if relation.order_by:
         lines.append(f"ORDER BY {relation.order_by}")
-    if relation.kind == "MATERIALIZED VIEW":
+    if relation.kind == "MATERIALIZED VIEW" and relation.refresh != "SYNC":
         lines.append(f"REFRESH {relation.refresh}")
     lines.append(_properties(relation))
     if relation.kind == "MATERIALIZED VIEW":

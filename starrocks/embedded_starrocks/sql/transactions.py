@@ -78,11 +78,11 @@ def commit(context: Context, found: list[Token], sql: str) -> Done:
     context.session.transaction = None
     if not transaction.stages:
         return Done(info=_info(transaction.label, "VISIBLE", 0))
-    first = transaction.stages[0][0]
-    label = reserve(context, first, transaction.label)
+    stages = list(transaction.stages)
+    label = reserve(context, stages[0][0], transaction.label)
     try:
         with context.store.write() as connection:
-            for relation, stage in transaction.stages:
+            for relation, stage in stages:
                 _require_unchanged(context, relation)
                 label.total += count_rows(connection, stage)
                 apply_stage(connection, relation, stage)
@@ -93,6 +93,8 @@ def commit(context: Context, found: list[Token], sql: str) -> Done:
     finally:
         transaction.drop(context.session.connection)
     label.state = VISIBLE
+    for relation, _ in stages:
+        context.store.note_change(relation.id)
     return Done(label.total, _info(label.name, VISIBLE, label.txn_id))
 
 
@@ -137,7 +139,9 @@ def labelled(
     """Do the work of an INSERT, its label in the same transaction when it has one."""
     if not name:
         with context.store.write() as connection:
-            return Done(work(connection))
+            done = Done(work(connection))
+        context.store.note_change(relation.id)
+        return done
     label = reserve(context, relation, name)
     try:
         with context.store.write() as connection:
@@ -147,6 +151,7 @@ def labelled(
         context.store.labels.abort(label, str(error))
         raise
     label.state = VISIBLE
+    context.store.note_change(relation.id)
     return Done(label.total, _info(name, VISIBLE, label.txn_id))
 
 

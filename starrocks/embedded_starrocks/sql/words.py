@@ -50,6 +50,14 @@ class Words:
         self._at += 1
         return self._tokens[self._at - 1].text
 
+    def raw(self) -> str:
+        """Take any token; a string with its quotes."""
+        if self.done:
+            raise self.error("expected more")
+        token = self._tokens[self._at]
+        self._at += 1
+        return self._sql[token.start : token.end + 1]
+
     def string(self) -> str:
         """Take a quoted string."""
         if self.done or self._tokens[self._at].token_type != TokenType.STRING:

@@ -133,6 +133,8 @@ class Loads:
         return staging.stage(self._connection(), catalog, relation, body, options, number)
 
     def _count(self, stages: list[Staged]) -> None:
+        for staged in stages:
+            self._store.note_change(staged.relation.id)
         self.counters.loads += 1
         self.counters.rows += sum(staged.loaded for staged in stages)
         self.counters.bytes += sum(staged.size for staged in stages)
@@ -268,6 +270,7 @@ class Loads:
                 raise LoadError(f"table {db}.{table} is gone")
             kept = _prepared_table(label.txn_id, part)
             apply_stage(connection, relation, kept, _merge_of(merge))
+            self._store.note_change(relation.id)
         self._drop_prepared(connection, label)
         self.labels.write(connection, label, VISIBLE)
         self.counters.loads += 1

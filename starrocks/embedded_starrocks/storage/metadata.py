@@ -321,6 +321,13 @@ def update_relation(
     )
 
 
+def note_refresh(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    connection.execute(
+        f"UPDATE {SCHEMA}.relations SET refreshed_at = now()::TIMESTAMP WHERE id = ?",
+        [relation.id],
+    )
+
+
 _PLAIN_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_$-]{0,1022}$")
 
 

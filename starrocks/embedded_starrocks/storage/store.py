@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 from collections.abc import Iterator
 
@@ -34,6 +35,8 @@ class Store:
     def __init__(self, engine: Engine, root_password: str, banner: str) -> None:
         self.engine = engine
         self.banner = banner
+        # How often each table's rows changed since the start; views that follow it look here.
+        self.changes: collections.Counter[int] = collections.Counter()
         try:
             with engine.write() as connection:
                 create_metadata(connection)
@@ -50,6 +53,10 @@ class Store:
     @property
     def catalog(self) -> Catalog:
         return self._catalog
+
+    def note_change(self, relation_id: int) -> None:
+        """A table's rows have changed; called behind the commit."""
+        self.changes[relation_id] += 1
 
     @contextlib.contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
