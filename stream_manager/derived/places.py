@@ -41,6 +41,10 @@ class Places:
         """Return the places within ``km`` and their distances."""
         return [(place, far) for _, place, far in self._grid.near(point, km)]
 
+    def is_any_near(self, point: Point, km: float) -> bool:
+        """Whether any place is within ``km``; ends with the first that is found."""
+        return next(self._grid.near(point, km), None) is not None
+
     def get(self, place_id: int) -> Place | None:
         """Return a place by its id."""
         return self._by_id.get(place_id)

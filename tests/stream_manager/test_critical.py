@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import Counter
 
 import msgspec
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from emdata.clock import ManualClock, Monotonic
 from emdata.envelope import Accepted
 from stream_manager.critical import (
+    FAR_KM,
+    NEAR_KM,
     CriticalGate,
     CriticalLimits,
     CriticalOverflow,
@@ -18,7 +22,10 @@ from stream_manager.critical import (
     critical_rank,
     order_critical,
 )
+from stream_manager.derived.places import Place, Places
+from stream_manager.nearness import Nearness
 from tests.stream_manager.making import AT, accepted, draft
+from tests.support.waiting import wait_for
 
 
 class World:
@@ -148,6 +155,23 @@ def test_near_to_people_goes_first_then_the_large_then_the_old() -> None:
     records = [far, unknown, middle, near, near_large, near_old]
     ordered = sorted(records, key=lambda one: critical_rank(one, nearest))
     assert ordered == [near_large, near_old, near, unknown, middle, far]
+
+
+def test_nearness_to_people_is_not_known_before_the_places_are_loaded() -> None:
+    go = threading.Event()
+
+    def load() -> Places:
+        go.wait(10)
+        return Places([Place(1, "Boulder", "CO", 40.015, -105.27, 100_000)])
+
+    nearness = Nearness(load)
+    nearness.start()
+    assert nearness(40.0, -105.2) is None
+    go.set()
+    wait_for(lambda: nearness(40.0, -105.2) is not None, 10, "the places")
+    assert nearness(40.0, -105.2) == NEAR_KM
+    assert nearness(40.2, -105.2) == FAR_KM
+    assert nearness(42.0, -105.2) == math.inf
 
 
 def test_a_record_whose_place_cannot_be_read_still_has_a_rank() -> None:
