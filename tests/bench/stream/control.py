@@ -14,7 +14,7 @@ from typing import Any
 from confluent_kafka import KafkaError, Message, Producer
 from msgspec.structs import replace
 
-from emdata.envelope import kafka_headers, kafka_value
+from emdata.envelope import Regions, kafka_headers, kafka_value
 from tests.bench.stream.drafts import accepted
 from tests.bench.stream.records import contract_of
 from tests.bench.stream.servers import Servers
@@ -23,6 +23,7 @@ from tests.bench.stream.topics import count_messages, new_dataset, remove_datase
 BATCH = 500
 PREPARED = 20_000
 SEGMENT = 16 << 20
+ANYWHERE = Regions(("ALL",))
 
 
 def config(servers: str) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def config(servers: str) -> dict[str, Any]:
 def produce(servers: str, dataset: str, seconds: float) -> dict[str, float]:
     """Send ready messages for ``seconds``; the rate counts until the last report."""
     ready = [
-        (record.kafka_key.encode(), kafka_value(record), kafka_headers(record))
+        (record.kafka_key.encode(), kafka_value(record), kafka_headers(record, ANYWHERE))
         for record in accepted(dataset, PREPARED)
     ]
     topic = contract_of(dataset).dataset.topic
@@ -72,7 +73,7 @@ def produce(servers: str, dataset: str, seconds: float) -> dict[str, float]:
 def produce_paced(servers: str, dataset: str, rate: float, seconds: float) -> dict[str, float]:
     """Send one message after the other as they fall due; each carries when that was."""
     (record,) = accepted(dataset, 1)
-    headers, key = kafka_headers(record), record.kafka_key.encode()
+    headers, key = kafka_headers(record, ANYWHERE), record.kafka_key.encode()
     topic = contract_of(dataset).dataset.topic
     producer = Producer(config(servers))
     producer.list_topics(topic, timeout=30)

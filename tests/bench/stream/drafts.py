@@ -6,6 +6,7 @@ import msgspec
 
 from emdata.contracts import Priority
 from emdata.envelope import Accepted, Draft
+from stream_manager.buffer import Drafts, blocks_of
 from tests.bench.stream.records import contract_of, rows
 
 READY = 1000
@@ -39,10 +40,16 @@ def drafts(dataset: str, priority: Priority, count: int = READY) -> list[Draft]:
     return made
 
 
+def groups(dataset: str, priority: Priority, size: int) -> list[Drafts]:
+    """The same, as many as an append takes, in the columns that a session hands over."""
+    return blocks_of(drafts(dataset, priority, size))
+
+
 def accepted(dataset: str, count: int = READY) -> list[Accepted]:
     """Records as the manager's buffer holds them, numbered from 1 on."""
     at = "2026-11-21T09:14:10.123456"
-    return [
-        draft.accept(writer=1, seq=seq, accepted_at=at)
-        for seq, draft in enumerate(drafts(dataset, Priority.LOW, count), start=1)
-    ]
+    made = []
+    for seq, draft in enumerate(drafts(dataset, Priority.LOW, count), start=1):
+        given = {name: getattr(draft, name) for name in draft.__struct_fields__}
+        made.append(Accepted(writer=1, seq=seq, accepted_at=at, **given))
+    return made

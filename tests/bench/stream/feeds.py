@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from emdata.contracts import Priority, Record
-from emdata.errors import EmdataError
 from stream_manager.push.door import PushDoor, PushItem
 from stream_manager.session import PollSession
 from tests.bench.stream.records import TAILS, contract_of, row, rows, tails
 
 ENTITIES = 50_000
 TICK = 0.005
-
-
-async def give(session: PollSession, record: type[Record], raws: Sequence[bytes]) -> None:
-    """Take encoded rows into a poll: decode, validate, accept."""
-    decode = msgspec.json.Decoder(record).decode
-    for raw in raws:
-        try:
-            value = decode(raw)
-        except (msgspec.MsgspecError, EmdataError, RecursionError) as error:
-            session.row_rejected(raw, error)
-            continue
-        await session.row_parsed([value])
 
 
 @dataclass
@@ -89,7 +75,7 @@ class Flood(Feed):
         numbers = range(self.given, self.given + size)
         batch = rows(numbers, self.priority, entities=ENTITIES)
         session.document(sum(map(len, batch)))
-        await give(session, self.record, batch)
+        await session.rows_encoded(self.record, batch)
         self.given += len(batch)
         await session.finish("ok")
         is_over = self.seconds and time.monotonic() >= self.began_at + self.seconds
@@ -141,7 +127,7 @@ class Paced(Feed):
         self._due = self._due or Due(self.rate, self.seconds, self.priority)
         ends = time.monotonic() + 0.5
         while time.monotonic() < ends and (batch := await self._due.next()):
-            await give(session, self.record, batch)
+            await session.rows_encoded(self.record, batch)
         await session.finish("ok")
         self.given = self._due.given
         if self.given >= self._due.total:
@@ -178,18 +164,18 @@ class Resumable(Feed):
     async def poll(self, session: PollSession) -> None:
         """All rows that exist from the cursor on, at most a second's worth."""
         first = int(session.cursor.get("next", 0))
-        while first < self.count:
-            there = min(self.count, int((time.time_ns() - self.began_ns) * self.rate / 1e9))
-            if there > first:
-                break
+        while (there := self._there()) <= first < self.count:
             await asyncio.sleep(0.02)
         end = min(there, first + int(self.rate))
-        await give(session, self.record, rows(range(first, end), self.priority))
+        await session.rows_encoded(self.record, rows(range(first, end), self.priority))
         commit = await session.finish("ok", cursor={"next": end})
         if commit.cursor == {"next": end}:
             self.given = end
             if end >= self.count:
                 self.done.set()
+
+    def _there(self) -> int:
+        return min(self.count, int((time.time_ns() - self.began_ns) * self.rate / 1e9))
 
 
 KINDS: dict[str, type[Feed]] = {

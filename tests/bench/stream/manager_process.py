@@ -6,6 +6,7 @@ One JSON object a line each way. A command is the name of a method below with it
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -19,14 +20,15 @@ from typing import Any
 
 from emdata.clock import SystemClock
 from emdata.contracts import Priority
-from emdata.envelope import Accepted
 from emdata.state import connect
 from emdata.telemetry import configure_logging
+from stream_manager.buffer import Block
 from stream_manager.connector import StreamConfig
+from stream_manager.control import Control, ControlConfig
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.manager import StreamManager
 from stream_manager.producers import KafkaProducer, broker_answers
-from tests.bench.stream.drafts import drafts
+from tests.bench.stream.drafts import groups
 from tests.bench.stream.feeds import KINDS, Feed
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -38,7 +40,9 @@ class Worker:
 
     def __init__(self, config: dict[str, Any]) -> None:
         servers = config["servers"]
-        engine = connect(config["dsn"])
+        engine, clock = connect(config["dsn"]), SystemClock()
+        # An official source may have 1,000 CRITICAL records a minute.
+        limits = ControlConfig(official=("bench",))
         self.intake = Intake(
             IntakeConfig(
                 Path(config["buffer"]),
@@ -47,12 +51,16 @@ class Worker:
                 config.get("buffer_mb", 4096) << 20,
             ),
             engine,
-            SystemClock(),
+            clock,
             make_producer=partial(KafkaProducer, servers),
             is_up=partial(broker_answers, servers),
+            breaker=limits.new_destination(),
+        )
+        control = Control(
+            limits, clock, depths=self.intake.queues.depths, waiting=self.intake.queues.waiting
         )
         self.intake.start(self.intake.open())
-        self.manager = StreamManager(self.intake, engine, SystemClock(), is_simulated=True)
+        self.manager = StreamManager(self.intake, engine, clock, is_simulated=True, control=control)
         self.feeds: dict[str, Feed] = {}
 
     def usage(self) -> dict[str, Any]:
@@ -100,16 +108,15 @@ class Worker:
             await asyncio.sleep(0.005)
 
     async def fill(self, dataset: str, priorities: dict[str, int]) -> None:
-        """Append records of one dataset, so many a priority, in turns."""
+        """Append records of one dataset, a multiple of 250 a priority, in turns."""
         left = {Priority[name]: count for name, count in priorities.items()}
-        ready = {priority: drafts(dataset, priority) for priority in left}
-        pending: deque[Future[list[Accepted]]] = deque()
+        ready = {priority: groups(dataset, priority, GROUP) for priority in left}
+        pending: deque[Future[list[Block]]] = deque()
         while any(left.values()):
             for priority, count in left.items():
-                size = min(GROUP, count)
-                left[priority] -= size
-                if size:
-                    pending.append(self.intake.writer.append(ready[priority][:size]))
+                if count > 0:
+                    left[priority] -= GROUP
+                    pending.append(self.intake.writer.append_blocks(ready[priority]))
             while len(pending) > OUTSTANDING:
                 await asyncio.wrap_future(pending.popleft())
         for future in pending:
@@ -144,4 +151,5 @@ async def main(config: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     configure_logging("bench", "WARNING")
+    gc.freeze()  # as the platform's own process does
     asyncio.run(main(json.loads(sys.argv[1])))
