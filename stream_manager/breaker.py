@@ -150,15 +150,20 @@ class DestinationBreaker:
 
     def tick(self, now: Monotonic) -> None:
         """Find batches that got no report in time."""
-        for batch, at in list(self._out.items()):
-            if now - at < self._report_s:
-                break
-            del self._out[batch]
-            self._fail(at, now)
+        while (oldest := self._oldest()) is not None and now - oldest[1] >= self._report_s:
+            self._out.pop(oldest[0], None)
+            self._fail(oldest[1], now)
 
     def reset(self) -> None:
         """Forget what was out, because its producer is no more."""
         self._out.clear()
+
+    def _oldest(self) -> tuple[Hashable, Monotonic] | None:
+        # Asked hundreds of times a second, with thousands out: looks at the first one only.
+        try:
+            return next(iter(self._out.items()), None)
+        except RuntimeError:  # the other thread added one this very moment; the next tick will see
+            return None
 
     def _fail(self, since: Monotonic, now: Monotonic) -> None:
         is_waiting = self.breaker.state is not State.HALF_OPEN and self.breaker.wait(now) > 0

@@ -162,6 +162,44 @@ async def test_a_tenant_beyond_its_quota_is_deferred_and_the_others_are_not(
     assert REGISTRY.get_sample_value("stream_active_streams", {"tenant": "lab"}) == 0
 
 
+async def test_a_flood_of_alarms_is_taken_whole_and_what_passes_the_limit_as_high(
+    world: World,  # noqa: F811
+) -> None:
+    world.manager.control.gate._limits = CriticalLimits(per_source=3, in_all=9)
+
+    async def alarming(session: PollSession, _arguments: dict[str, Any]) -> None:
+        alarms = [Alarm(thing_id=f"t{n}", text="a", at=thing(1).at) for n in range(5)]
+        things = [thing(n) for n in range(4)]
+        await session.row_parsed([*alarms, *things])
+        await session.finish("ok")
+
+    connector = Made("alarms", alarming)
+    connector.emits = (Alarm, Thing)
+    world.manager.start_streaming(connector, StreamConfig(3600))
+    await world.until(lambda: world.outcomes("alarms"))
+    depths = {"CRITICAL": 3, "HIGH": 2, "NORMAL": 0, "LOW": 4}
+    await world.until(lambda: world.intake.queues.depths() == depths)
+    assert world.manager.status()[0]["priority"] == "CRITICAL"
+
+
+async def test_a_tenant_fills_its_quota_and_no_more(world: World) -> None:  # noqa: F811
+    quotas = world.manager.control.quotas
+    quotas._waiting, quotas._quotas["lab"] = world.intake.queues.waiting, 300
+
+    async def flood(session: PollSession, _arguments: dict[str, Any]) -> None:
+        for number in range(5000):
+            await session.row_parsed([thing(number, session.context.poll_id)])
+        await session.finish("ok")
+
+    world.start("flood", flood, every=1, tenant="lab")
+    world.start("calm", good, every=3600)
+    await world.until(lambda: world.outcomes("flood") and world.outcomes("calm"))
+    accepted = {one.stream: one.datasets["made_things"].accepted for one in world.commits}
+    # LOW up to 90 %, and what was in the batches under way: of 100 records in this mode.
+    assert 270 <= accepted["flood"] <= 270 + 2 * 100
+    assert accepted["calm"] == 1
+
+
 async def test_starting_twice_stopping_nothing_and_a_strange_tenant_are_refused(
     world: World,  # noqa: F811
 ) -> None:
