@@ -181,4 +181,4 @@ def test_health_metrics_and_status_answer_without_a_token(door: Door) -> None:
     get: Callable[[str], Any] = door.client.get
     assert get("/health").json() == {"status": "ok"}
     assert get("/status").json() == {"writer": 1}
-    assert "stream_buffer_bytes" in get("/metrics").text
+    assert "stream_buffer_size_bytes" in get("/metrics").text
