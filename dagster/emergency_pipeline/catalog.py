@@ -9,11 +9,15 @@ from emdata.contracts import Record, contracts
 from emdata.errors import ContractError
 from flink_jobs.windows import window_tables
 from scrapers.base import find_scrapers
+from scrapers.unpolled import UNPOLLED
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One thing that is polled: a scraper, its source and the datasets it emits."""
+    """One stream: a scraper, or what pushes or is made of other records (not ``is_polled``).
+
+    made_from: the datasets that it reads.
+    """
 
     name: str
     source: str
@@ -21,6 +25,8 @@ class Stream:
     every: str
     hosts: tuple[str, ...]
     description: str
+    is_polled: bool = True
+    made_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,19 @@ def read_catalog() -> Catalog:
                 description=(scraper.__doc__ or "").strip(),
             )
         )
+    streams.extend(
+        Stream(
+            name=unpolled.name,
+            source=unpolled.emits[0].dataset.source,
+            datasets=tuple(record.dataset.name for record in unpolled.emits),
+            every=unpolled.every,
+            hosts=(),
+            description=unpolled.description,
+            is_polled=False,
+            made_from=tuple(record.dataset.name for record in unpolled.made_from),
+        )
+        for unpolled in UNPOLLED
+    )
     records = dict(contracts())
     windows = _windows()
     for window in windows:

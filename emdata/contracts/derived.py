@@ -29,7 +29,9 @@ class EscalationNotice(Record, frozen=True, kw_only=True):
     cause_dataset: A[str, Doc("Dataset of the records that caused it")]
     cause_ids: A[JsonText, Doc("Ids (writer-dataset-seq) of the accepted records that caused it")]
     inputs: A[JsonText, Doc("What the rule saw of each cause, and the places near the cluster")]
-    detection_count: A[int, Doc("Detections of the cluster so far, also those out of the window")]
+    detection_count: A[
+        int, Doc("Detections of the cluster so far, also out of the window", "count")
+    ]
     first_detected_at: A[UtcDatetime, Doc("First detection of the cluster")]
     last_detected_at: A[UtcDatetime, Doc("Last detection of the cluster")]
     latitude: A[float, Doc("Mean of the causes, WGS 84", "deg")]

@@ -26,6 +26,7 @@ from scrapers.http import parse_rate
 from scrapers.offline import RowOutcome, document_of, idle, parse_row, parse_rows
 from scrapers.push.mqtt import MqttConnector
 from scrapers.schemas import schema_file, schema_of, schema_text
+from scrapers.unpolled import UNPOLLED
 from stream_manager.derived.notices import EscalationNotices
 from tests.contracts import mutate
 
@@ -117,6 +118,12 @@ def test_a_dataset_declares_freshness_terms_and_what_every_field_means(name: str
     streams = (*SCRAPERS.values(), *NOT_POLLED)
     emitted = {r.dataset.name for stream in streams for r in stream.emits}
     assert name in emitted, "some stream delivers it"
+
+
+def test_a_stream_that_is_not_polled_is_known_to_the_lineage() -> None:
+    assert {(one.name, tuple(one.emits)) for one in NOT_POLLED} == {
+        (one.name, one.emits) for one in UNPOLLED
+    }
 
 
 @pytest.mark.parametrize("name", contracts())

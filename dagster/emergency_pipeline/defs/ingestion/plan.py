@@ -12,11 +12,11 @@ from emergency_pipeline.catalog import Catalog
 
 
 def chosen_streams(wanted: Sequence[str], catalog: Catalog) -> list[str]:
-    """Return the streams to poll, all of them when none is wanted by name.
+    """Return the streams to poll, all that can be when none is wanted by name.
 
     Raises SettingError for a stream that no scraper has.
     """
-    known = [stream.name for stream in catalog.streams]
+    known = [stream.name for stream in catalog.streams if stream.is_polled]
     for name in wanted:
         if name not in known:
             raise _bad("streams", name, ", ".join(known))

@@ -35,9 +35,10 @@ def _source(stream: Stream, catalog: Catalog, site: Site) -> AssetSpec:
     records = [catalog.records[name] for name in stream.datasets]
     return AssetSpec(
         key=source_key(stream),
+        deps=[raw_key(name) for name in stream.made_from],
         group_name=f"simulated_{SOURCES}" if site.is_simulated else SOURCES,
         description=stream.description,
-        kinds={"simulator"} if site.is_simulated else {"api"},
+        kinds={"simulator"} if site.is_simulated and stream.is_polled else {"api"},
         tags={"source": stream.source, "domain": records[0].dataset.domain, **_simulated(site)},
         metadata={
             "polled every": stream.every,
