@@ -176,7 +176,7 @@ def _priority() -> pl.Expr:
 
 
 def _payload(layout: Layout) -> pl.Expr:
-    """The contract's ``payload()``: its fields in order, which is alphabetical."""
+    """The contract's ``payload()``: its fields in their order."""
     import polars as pl
 
     kind = "{}" if "type" in layout.names else '"detection_type":null'

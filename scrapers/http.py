@@ -8,6 +8,7 @@ verified, and no connection goes to a private address (but for the simulator's o
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,7 @@ MAX_REDIRECTS = 5
 DEFAULT_PAUSE = 30.0
 """Seconds that a host rests after a 429 that names no usable time."""
 
+HIDDEN = "REDACTED"
 _JITTER = 0.1
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRY_LATER = frozenset({408, 425})
@@ -183,8 +185,9 @@ class HttpClient:
         return self._base is not None
 
     def hide(self, secret: str) -> None:
-        """Keep a key, which some sources want in the path, out of URLs and errors given back."""
+        """Keep a key, which some sources want in the path, out of all that is given back."""
         self._secrets.add(secret)
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # at INFO it logs every address
 
     def rest(self, host: str, seconds: float) -> None:
         """Leave ``host`` alone for some seconds, at most an hour, as it asked in its own words."""
@@ -302,12 +305,14 @@ class HttpClient:
                 max_bytes=max_bytes,
                 url=url,
             )
+            for secret in self._secrets:
+                body = body.replace(secret.encode(), HIDDEN.encode())
             return Response(url, status, headers, body)
         raise self._refusal(target, status, headers)
 
     def _hidden(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, "REDACTED")
+            text = text.replace(secret, HIDDEN)
         return text
 
     def _refusal(self, target: httpx2.URL, status: int, headers: Mapping[str, str]) -> Exception:

@@ -6,17 +6,18 @@ Errors of the source end here, as the outcome of one poll; the next stream does 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from emdata.contracts.base import Record
+from emdata.contracts.base import Record, utc_text
 from emdata.errors import BufferUnavailable, EmdataError, SourceUnavailable
 from emdata.objects import RawStore
 from emdata.telemetry import get_logger
 from scrapers.base import Document, EmergencyDataScraper, Watermark
+from scrapers.prepared import PreparedRows
 from scrapers.reparse import RowsAgain, about_document, parser_code
 from stream_manager.connector import PollReport
 from stream_manager.session import PollSession
@@ -109,13 +110,30 @@ class PollConnector:
         session.document(len(document.body), await self._keep(document))
         for text in self._scraper.warnings(document):
             log.warning("source_warning", stream=self.name, text=text)
+        prepared = await asyncio.to_thread(self._scraper.prepare, document)
+        if prepared is not None:
+            await self._take_prepared(session, prepared, seen)
+        else:
+            await self._take_rows(session, document, seen)
+        unknown = self._scraper.fields_unknown(document)
+        if unknown:
+            log.info("source_fields_unknown", stream=self.name, fields=sorted(unknown)[:50])
+
+    async def _take_prepared(
+        self, session: PollSession, prepared: Iterator[PreparedRows], seen: Watermark
+    ) -> None:
+        while (part := await asyncio.to_thread(next, prepared, None)) is not None:
+            for raw, error in part.rejected:
+                session.row_rejected(raw, error)
+            if part.batch.newest_event is not None:
+                seen.add_stamp(part.batch.record.dataset.name, utc_text(part.batch.newest_event))
+            await session.batch_prepared(part.batch)
+
+    async def _take_rows(self, session: PollSession, document: Document, seen: Watermark) -> None:
         for count, raw in enumerate(self._scraper.rows(document), start=1):
             await self._take_row(session, raw, document, seen)
             if count % YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # ten thousand rows must not hold up the urgent ones
-        unknown = self._scraper.fields_unknown(document)
-        if unknown:
-            log.info("source_fields_unknown", stream=self.name, fields=sorted(unknown)[:50])
 
     async def _take_row(
         self, session: PollSession, raw: msgspec.Raw, document: Document, seen: Watermark

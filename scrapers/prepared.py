@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from emdata.contracts.base import Record
 from emdata.errors import EmdataError
 from scrapers.columnar_csv import CsvTable
+from stream_manager.prepared import PreparedBatch
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,36 +21,31 @@ ROWS_AT_ONCE = 2_000
 """Rows between two looks at what else is waiting; the urgent ones must not wait for long."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PreparedRows:
-    """Some rows of one document: columns of what was parsed, and rows that were rejected.
+    """Some rows of one document: what was parsed, as columns, and what was rejected."""
 
-    The columns are what ``Record`` gives row by row: ``payload()``, ``record_key()`` and so on.
-    """
+    batch: PreparedBatch
+    rejected: list[tuple[bytes, EmdataError]]
 
-    record: type[Record]
+
+@dataclass(slots=True)
+class SentRows:
+    """What is sent of some rows, as columns: keys, versions, values and priorities."""
+
     kafka_keys: list[str]
     record_keys: list[str]
     versions: list[str | None]
     payloads: list[bytes]
-    key_hashes: list[bytes]
-    content_hashes: list[bytes]
     priorities: list[int]
-    newest_event: datetime | None
-    rejected: list[tuple[bytes, EmdataError]] = field(default_factory=list)
 
     def insert(self, index: int, record: Record) -> None:
-        """Put the columns of one record at ``index``."""
+        """Put what is sent of one record at ``index``."""
         self.kafka_keys.insert(index, record.kafka_key())
         self.record_keys.insert(index, record.record_key())
         self.versions.insert(index, record.version_text())
         self.payloads.insert(index, record.payload())
-        self.key_hashes.insert(index, record.key_hash())
-        self.content_hashes.insert(index, record.content_hash())
         self.priorities.insert(index, int(record.priority()))
-        event = getattr(record, record.dataset.event_time)
-        if self.newest_event is None or event > self.newest_event:
-            self.newest_event = event
 
 
 def prepare(
@@ -63,7 +59,7 @@ def prepare(
 
     sent: kafka_key, record_key, payload, event (text in UTC), rank (index into ``versions``),
     priority and is_sure, a row per row of the table's frame. parse: for rows that are not sure or
-    not plain; an EmdataError of it rejects that row.
+    not plain; an EmdataError of it rejects that row. The contract hashes all its fields.
     """
     positions = table.positions
     slow = list(table.odd)
@@ -77,29 +73,21 @@ def prepare(
     for start in range(0, table.height, ROWS_AT_ONCE):
         end = start + ROWS_AT_ONCE
         first, last = bisect_left(where, start), bisect_left(where, end)
-        part = _columns(record, sent.slice(first, last - first), versions)
-        inserted = 0
+        part = sent.slice(first, last - first)
+        rows, newest = sent_rows(part, versions), _newest(part)
+        inserted, rejected = 0, []
         for position in slow[bisect_left(slow, start) : bisect_left(slow, end)]:
             raw = bytes(table.records[position])
             try:
                 found = parse(raw)
             except EmdataError as error:
-                part.rejected.append((raw, error))
+                rejected.append((raw, error))
                 continue
-            part.insert(bisect_left(where, position) - first + inserted, found)
+            rows.insert(bisect_left(where, position) - first + inserted, found)
+            event = getattr(found, record.dataset.event_time)
+            newest = event if newest is None else max(newest, event)
             inserted += 1
-        yield part
-
-
-@dataclass(frozen=True, slots=True)
-class SentRows:
-    """What is sent of some rows: keys, versions, values and priorities."""
-
-    kafka_keys: list[str]
-    record_keys: list[str]
-    versions: list[str]
-    payloads: list[bytes]
-    priorities: list[int]
+        yield PreparedRows(_batch(record, rows, newest), rejected)
 
 
 def sent_rows(sent: pl.DataFrame, versions: Sequence[str]) -> SentRows:
@@ -115,21 +103,21 @@ def sent_rows(sent: pl.DataFrame, versions: Sequence[str]) -> SentRows:
     )
 
 
-def _columns(record: type[Record], sent: pl.DataFrame, versions: Sequence[str]) -> PreparedRows:
-    rows, newest = sent_rows(sent, versions), sent["event"].max()
-    return PreparedRows(
+def _newest(sent: pl.DataFrame) -> datetime | None:
+    text = sent["event"].max()
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if isinstance(text, str) else None
+
+
+def _batch(record: type[Record], rows: SentRows, newest: datetime | None) -> PreparedBatch:
+    sha256 = hashlib.sha256
+    return PreparedBatch(
         record=record,
         kafka_keys=rows.kafka_keys,
         record_keys=rows.record_keys,
-        versions=[*rows.versions],
+        versions=rows.versions,
         payloads=rows.payloads,
-        key_hashes=[_sha256(key.encode()).digest()[:16] for key in rows.record_keys],
-        content_hashes=[_sha256(payload).digest()[:16] for payload in rows.payloads],
+        key_hashes=[sha256(key.encode()).digest()[:16] for key in rows.record_keys],
+        content_hashes=[sha256(payload).digest()[:16] for payload in rows.payloads],
         priorities=rows.priorities,
-        newest_event=(
-            datetime.fromisoformat(newest).replace(tzinfo=UTC) if isinstance(newest, str) else None
-        ),
+        newest_event=newest,
     )
-
-
-_sha256 = hashlib.sha256

@@ -24,8 +24,8 @@ def geo_cell(latitude: float, longitude: float) -> str:
 class FireDetection(Record, frozen=True, kw_only=True):
     """One pixel in which a satellite saw fire or another hot spot.
 
-    Fields stand in alphabetical order, so that the payload is also the canonical JSON that the
-    content hash is taken from; tables of a hundred thousand pixels are then encoded once.
+    All fields count as content, so that the payload is also what the hash is taken from; tables of
+    a hundred thousand pixels are then encoded once. Fields stand in alphabetical order.
     """
 
     acquired_at: A[UtcDatetime, Doc("When the satellite passed over, to the minute")]

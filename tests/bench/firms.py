@@ -67,7 +67,7 @@ def ours(body: bytes) -> SentRows:
 def with_hashes(body: bytes) -> int:
     """The same with key and content hashes, in the pieces that the buffer takes."""
     parts = _SCRAPER.prepare(document_of(body, "bench"))
-    return sum(len(part.payloads) for part in parts or ())
+    return sum(len(part.batch) for part in parts or ())
 
 
 _SCRAPER = idle(FirmsFireDetections, load_settings({}, env_file=None))

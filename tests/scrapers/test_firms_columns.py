@@ -65,13 +65,14 @@ def fast(document: Document) -> Outcome:
     found = Outcome()
     try:
         for part in SCRAPER.prepare(document) or ():
+            batch = part.batch
             found.sent += zip(
-                part.kafka_keys, part.record_keys, part.versions, part.payloads, part.key_hashes,
-                part.content_hashes, part.priorities, strict=True,
+                batch.kafka_keys, batch.record_keys, batch.versions, batch.payloads,
+                batch.key_hashes, batch.content_hashes, batch.priorities, strict=True,
             )  # fmt: skip
             found.rejected += [(raw, error.code, str(error)) for raw, error in part.rejected]
-            if part.newest_event is not None:
-                newest = part.newest_event
+            if batch.newest_event is not None:
+                newest = batch.newest_event
                 found.newest = newest if found.newest is None else max(newest, found.newest)
     except DocumentError as error:
         found.error = str(error)
