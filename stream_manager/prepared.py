@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -67,6 +68,12 @@ class Pending:
 
     def __len__(self) -> int:
         return len(self._payloads)
+
+    def hash_of(self, key: str) -> bytes:
+        """Return a key's hash; nothing when keys are forgotten."""
+        if self._context.keys is Keys.FORGOTTEN:
+            return b""
+        return hashlib.sha256(key.encode()).digest()[:16]
 
     def add(
         self,

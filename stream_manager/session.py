@@ -326,17 +326,16 @@ class PollSession:
         counts = pending.counts
         counts.records += 1
         try:
-            key = record.record_key()
-            key_hash = hashlib.sha256(key.encode()).digest()[:16]
-            payload, content_hash = record.encoded()
+            made = record.encoded()
+            key, version, payload = made.key, made.version, made.payload
+            key_hash = pending.hash_of(key)
             pending.note_event(getattr(record, dataset.event_time))
-            if self._is_known(pending, key_hash, content_hash):
+            if self._is_known(pending, key_hash, made.content_hash):
                 counts.unchanged += 1
                 return None
             if len(payload) > MAX_PAYLOAD:
                 raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
-            check_storable(record, len(payload))
-            version = record.version_text()
+            check_storable(record, made)
             check_identity(dataset.name, key, version)
             kafka_key = key if pending.is_keyed_alike else record.kafka_key()
             priority = int(self.context.decide(record))
@@ -348,7 +347,7 @@ class PollSession:
         if not self._admits(priority):
             counts.deferred += 1
             return None
-        pending.add(key, version, kafka_key, key_hash, content_hash, priority, payload, region)
+        pending.add(key, version, kafka_key, key_hash, made.content_hash, priority, payload, region)
         self._waiting += 1
         return None
 

@@ -206,24 +206,32 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def content_hash(self) -> bytes:
         """Return 16 bytes of SHA-256 over the JSON of all hashed fields, in their order."""
-        return self.encoded()[1]
+        return self.encoded().content_hash
 
     def payload(self) -> bytes:
         """Return the contract's fields as one JSON object, instants as UTC without an offset."""
-        return self.encoded()[0]
+        return self.encoded().payload
 
-    def encoded(self) -> tuple[bytes, bytes]:
-        """Return payload and content hash; encoded once where that is enough for both."""
+    def encoded(self) -> Encoded:
+        """Return the record in every form that travels, each made once."""
         shape = _shape(type(self))
-        if shape.plain is None:
-            payload = hashed = _JSON.encode(self)
-        else:
-            values = shape.values(self)
-            payload = hashed = _JSON.encode(shape.plain(*values))
+        values = shape.values(self)
+        payload = hashed = _JSON.encode(self if shape.plain is None else shape.plain(*values))
         if shape.hashed is not None:
-            values = shape.values(self)
             hashed = _JSON.encode(shape.hashed(*[values[index] for index in shape.kept]))
-        return payload, hashlib.sha256(hashed).digest()[:16]
+        key = shape.key(values) if shape.is_keyed_by_fields else self.record_key()
+        version = shape.version(values) if shape.is_versioned_by_field else self.version_text()
+        return Encoded(values, key, version, payload, hashlib.sha256(hashed).digest()[:16])
+
+
+class Encoded(typing.NamedTuple):
+    """A record's values in declaration order, with instants as texts, and what is made of them."""
+
+    values: list[Any]
+    key: str
+    version: str | None
+    payload: bytes
+    content_hash: bytes
 
 
 class _Shape:
@@ -231,9 +239,21 @@ class _Shape:
 
     plain: a struct of the same fields whose instants are texts, None without instants. hashed: one
     of the hashed fields only, None when all are hashed; kept are their positions.
+    is_keyed_by_fields, is_versioned_by_field: the contract does not make its own.
     """
 
-    __slots__ = ("floats", "hashed", "instants", "kept", "places", "plain")
+    __slots__ = (
+        "floats",
+        "hashed",
+        "instants",
+        "is_keyed_by_fields",
+        "is_versioned_by_field",
+        "kept",
+        "keys",
+        "places",
+        "plain",
+        "version_place",
+    )
 
     def __init__(self, record: type[Record]) -> None:
         names = record.__struct_fields__
@@ -243,6 +263,11 @@ class _Shape:
         self.places = tuple(i for i, field in enumerate(fields) if field.base is datetime)
         self.plain = _struct_of(names) if self.instants else None
         self.kept = tuple(i for i, name in enumerate(names) if name not in record.dataset.unhashed)
+        dataset = record.dataset
+        self.keys = tuple(names.index(name) for name in dataset.key)
+        self.version_place = None if dataset.version is None else names.index(dataset.version)
+        self.is_keyed_by_fields = record.record_key is Record.record_key
+        self.is_versioned_by_field = record.version_text is Record.version_text
         whole = len(self.kept) == len(names)
         self.hashed = None if whole else _struct_of([names[index] for index in self.kept])
 
@@ -252,12 +277,30 @@ class _Shape:
         for index in self.places:
             value = values[index]
             if value is not None:
-                values[index] = value.isoformat(timespec="microseconds")[:_WITHOUT_OFFSET]
+                values[index] = _instant_text(value)
         return values
 
+    def key(self, values: list[Any]) -> str:
+        """Return the key of a record with these values."""
+        if len(self.keys) == 1:
+            return _key_part(values[self.keys[0]])
+        return "|".join([_key_part(values[place]) for place in self.keys])
 
-_WITHOUT_OFFSET = len("2026-11-21T09:14:10.000000")
+    def version(self, values: list[Any]) -> str | None:
+        """Return the version of a record with these values."""
+        return None if self.version_place is None else _sortable(values[self.version_place])
+
+
 _JSON = msgspec.json.Encoder()
+_WHOLE_SECOND = len('"2026-11-21T09:14:10Z"')
+
+
+def _instant_text(value: datetime) -> str:
+    """As ``utc_text`` of an instant in UTC, four times as fast."""
+    text = _JSON.encode(value)
+    if len(text) == _WHOLE_SECOND:
+        return str(text[1:-2], "ascii") + ".000000"
+    return str(text[1:-2], "ascii")
 
 
 def _struct_of(names: Sequence[str]) -> type[msgspec.Struct]:
@@ -282,6 +325,8 @@ def _key_part(value: Any) -> str:
 
 
 def _sortable(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, datetime):
         return utc_text(value)
     if isinstance(value, date):

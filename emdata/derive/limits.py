@@ -6,9 +6,12 @@ dead letters before it is acknowledged.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from operator import itemgetter
+from typing import Any
 
-from emdata.contracts.base import Record, fields_of
+from emdata.contracts.base import Encoded, Record, fields_of
 from emdata.derive.types import KEY_LENGTH, TEXT_LENGTH_FACTOR, text_bytes
 from emdata.errors import ContractError
 
@@ -17,24 +20,35 @@ MAX_KEY_BYTES = TEXT_LENGTH_FACTOR * KEY_LENGTH
 MAX_VERSION_BYTES = TEXT_LENGTH_FACTOR * 64
 
 
-def check_storable(record: Record, payload_size: int | None = None) -> None:
+def check_storable(record: Record, encoded: Encoded | None = None) -> None:
     """Check lengths of texts (UTF-8 bytes) and ranges of integers against the type table.
 
-    ``payload_size``: bytes of the record's JSON, where known; no text in it can be longer.
-    Raises ContractError naming the field.
+    ``encoded``: the record's encoded form, where it is at hand. Raises ContractError naming the
+    field.
     """
     limits = _limits(type(record))
-    if payload_size is None or payload_size > limits.shortest:
-        for name, limit in limits.texts:
-            value = getattr(record, name)
-            if value is not None and len(value) * TEXT_LENGTH_FACTOR > limit:
-                _check_text(f"{record.dataset.name}.{name}", value, limit)
-    for name in limits.integers:
-        value = getattr(record, name)
+    made = record.encoded() if encoded is None else encoded
+    values, room = made.values, len(made.payload)
+    if room > limits.shortest:
+        # A text is no longer than what the JSON holds beside the texts of larger limits.
+        for group in limits.texts:
+            if room > group.bytes:
+                _check_texts(record, group)
+            if group.bytes > limits.shortest:
+                room -= sum(map(len, filter(None, group.of(values))))
+    for place, name in limits.integers:
+        value = values[place]
         if value is not None and not -MAX_BIGINT - 1 <= value <= MAX_BIGINT:
             raise ContractError(
                 f"{record.dataset.name}.{name}", value=value, allowed="a 64-bit integer"
             )
+
+
+def _check_texts(record: Record, group: _Texts) -> None:
+    for name in group.names:
+        value = getattr(record, name)
+        if value is not None and len(value) * TEXT_LENGTH_FACTOR > group.bytes:
+            _check_text(f"{record.dataset.name}.{name}", value, group.bytes)
 
 
 def check_identity(dataset: str, record_key: str, version: str | None) -> None:
@@ -51,16 +65,43 @@ def _check_text(where: str, value: str, limit: int) -> None:
         raise ContractError(where, value=value, allowed=f"at most {limit} bytes, not {size}")
 
 
+class _Texts:
+    """The texts of a contract with one limit in bytes; ``of`` gets them from the values."""
+
+    __slots__ = ("bytes", "names", "of")
+
+    def __init__(self, limit: int, places: list[int], names: list[str]) -> None:
+        self.bytes, self.names = limit, names
+        if len(places) == 1:
+            self.of: Callable[[list[Any]], Sequence[Any]] = partial(_only, places[0])
+        else:
+            self.of = itemgetter(*places)
+
+
+def _only(place: int, values: list[Any]) -> Sequence[Any]:
+    return (values[place],)
+
+
 class _Limits:
-    """The texts of a contract with their limits in bytes, the shortest limit, and its integers."""
+    """The texts of a contract by limit, the longest first, and its integers with their places."""
 
     __slots__ = ("integers", "shortest", "texts")
 
     def __init__(self, record: type[Record]) -> None:
-        fields = fields_of(record)
-        self.texts = tuple((f.name, text_bytes(f)) for f in fields if f.base is str)
-        self.shortest = min((limit for _, limit in self.texts), default=MAX_KEY_BYTES)
-        self.integers = tuple(f.name for f in fields if f.base is int)
+        fields = list(enumerate(fields_of(record)))
+        texts = [
+            (text_bytes(field), place, field.name) for place, field in fields if field.base is str
+        ]
+        self.texts = [
+            _Texts(
+                limit,
+                [place for size, place, _ in texts if size == limit],
+                [name for size, _, name in texts if size == limit],
+            )
+            for limit in sorted({size for size, _, _ in texts}, reverse=True)
+        ]
+        self.shortest = min((size for size, _, _ in texts), default=0)
+        self.integers = [(place, field.name) for place, field in fields if field.base is int]
 
 
 @cache

@@ -22,6 +22,7 @@ HASH_BYTES = 16
 class Columns(msgspec.Struct, array_like=True):
     """The records of a block. Hashes are joined, 16 bytes a record.
 
+    key_hashes: empty when keys are forgotten.
     versions, kafka_keys, regions: None when no record has one, or when the Kafka key is the
     record's key.
     """
@@ -124,7 +125,9 @@ class Block:
         return [self.record(position) for position in range(len(self))]
 
     def seen_updates(self) -> list[SeenUpdate]:
-        """Return what was accepted per key."""
+        """Return what was accepted per key; nothing when keys are forgotten."""
+        if not self.columns.key_hashes:
+            return []
         columns, first = self.columns, self.head.first_seq
         versions = columns.versions or [None] * len(self)
         return [
