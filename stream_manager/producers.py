@@ -55,7 +55,7 @@ OF_THE_TOPIC = frozenset(
 FATAL = frozenset({KafkaError._FATAL, KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
 
 
-# No answer from any broker; whatever else comes back was said by one.
+# No answer from any broker, or none to us, whoever we say we are; anything else is an answer.
 UNREACHABLE = frozenset(
     {
         KafkaError._MSG_TIMED_OUT,
@@ -64,6 +64,10 @@ UNREACHABLE = frozenset(
         KafkaError._ALL_BROKERS_DOWN,
         KafkaError._PURGE_QUEUE,
         KafkaError._PURGE_INFLIGHT,
+        KafkaError._AUTHENTICATION,
+        KafkaError._SSL,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
 
@@ -167,7 +171,7 @@ def is_fatal(error: KafkaError) -> bool:
 
 
 def is_unreachable(error: KafkaError) -> bool:
-    """Whether a report says that no broker answered."""
+    """Whether a report says that no broker answered, or none would have to do with us."""
     return error.code() in UNREACHABLE
 
 
