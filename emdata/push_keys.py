@@ -28,6 +28,7 @@ from emdata.errors import SettingError
 
 Kind = Literal["http", "mqtt"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _PREFIX = "emdata_push_"
 _MOSQUITTO_ROUNDS = 101
 
@@ -84,6 +85,8 @@ class PushKeys:
         """
         if not _NAME.fullmatch(name):
             raise _wrong(name, "a lower-case name of letters, digits and hyphens, at most 63")
+        if not _TENANT.fullmatch(tenant):
+            raise _wrong(tenant, "a tenant of up to 63 of a-z, 0-9, - and _")
 
         def change(keys: dict[str, PushKey]) -> str:
             if name in keys:

@@ -29,6 +29,7 @@ from emdata.telemetry import get_logger
 from stream_manager.manager import StreamManager
 from stream_manager.prepared import Keys
 from stream_manager.session import PollSession
+from stream_manager.tenants import PUBLIC
 
 log = get_logger(__name__)
 MAX_BODY = 16 << 20
@@ -103,12 +104,15 @@ class IngestApp:
         except TimeoutError:
             detail = "sequence numbers wait for PostgreSQL after damage to the buffer"
             return problem(503, "not ready", detail)
+        tenant = PUBLIC if sender is None else sender.tenant
+        self._manager.control.tenants.add(tenant)
         session = self._manager.new_session(
             f"ingest-{name}" if sender is None else f"push-{sender.name}",
             record.dataset.source,
             cursor={},
             batch_size=1000,
             keys=Keys.REMEMBERED,
+            tenant=tenant,
         )
         return await self._take_rows(session, record, rows)
 

@@ -67,6 +67,11 @@ def test_a_name_that_is_not_plain_is_refused(file: Path, name: str) -> None:
         PushKeys(file, CLOCK).add(name, "http")
 
 
+def test_a_tenant_that_cannot_be_one_is_refused(file: Path) -> None:
+    with pytest.raises(SettingError, match="tenant"):
+        PushKeys(file, CLOCK).add("county", "http", tenant="No Tenant")
+
+
 def test_a_taken_name_and_an_unknown_one_are_refused_and_change_nothing(file: Path) -> None:
     keys = PushKeys(file, CLOCK)
     keys.add("county", "http")

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from emdata.clock import SystemClock
 from emdata.contracts.base import Priority
 from emdata.errors import StateUnavailable
+from emdata.push_keys import PushKeys
 from stream_manager import ingest as module
 from stream_manager import manager as manager_module
 from stream_manager.buffer import BufferLog
@@ -56,7 +57,10 @@ class Door:
         self.intake.start(self.intake.open())
         manager = StreamManager(self.intake, self.intake.applier._engine, SystemClock(),
                                 is_simulated=True)  # fmt: skip
-        app = IngestApp(manager, {"made_things": Thing}, TOKEN, lambda: {"writer": 1}).app()
+        self.manager, self.keys = manager, PushKeys(folder.parent / "keys.json", SystemClock())
+        app = IngestApp(
+            manager, {"made_things": Thing}, TOKEN, lambda: {"writer": 1}, self.keys
+        ).app()
         self.client = TestClient(app)
 
     def post(
@@ -100,6 +104,34 @@ def test_an_answer_means_that_the_records_are_on_the_disk(door: Door) -> None:
     answer = door.post([row("a"), row("b")])
     assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
     assert door.durable() == ["a", "b"]
+
+
+def test_a_sender_s_own_key_takes_its_datasets_for_its_tenant_until_it_is_removed(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, str]] = []
+    new_session = door.manager.new_session
+
+    def watched(stream: str, source: str, **rest: Any) -> Any:
+        given.append((stream, rest["tenant"]))
+        return new_session(stream, source, **rest)
+
+    monkeypatch.setattr(door.manager, "new_session", watched)
+    token = door.keys.add("county", "http", datasets=("made_things",), tenant="county")
+    other = door.keys.add("other", "http", datasets=("else",))
+    assert door.post([row("a")], token=token).status_code == 200
+    assert given == [("push-county", "county")]
+    assert door.post([row("b")], token=other).status_code == 403
+    door.keys.remove("county")
+    assert door.post([row("c")], token=token).status_code == 401
+    assert door.durable() == ["a"]
+
+
+def test_a_damaged_file_of_keys_shuts_senders_out_and_leaves_our_own_token(door: Door) -> None:
+    token = door.keys.add("county", "http")
+    door.keys._file.write_text("[{")
+    assert door.post([row("a")], token=token).status_code == 401
+    assert door.post([row("b")]).status_code == 200
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN + "x", "\u00e9"])
