@@ -17,7 +17,9 @@ from pathlib import Path
 import obstore
 import zstandard
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from emdata.errors import SettingError
 
 _DAY = re.compile(r"^raw/[^/]+/(\d{4}-\d{2}-\d{2})/")
 # Query parameters that may carry a key or token; their values never reach storage or logs.
@@ -29,6 +31,25 @@ _SUFFIX = ".zst"
 def redact(text: str) -> str:
     """Replace the values of secret query parameters by ``REDACTED``."""
     return _SECRET.sub(r"\1REDACTED", text)
+
+
+def open_store(url: str) -> ObjectStore:
+    """Open object storage: ``file:///folder`` (made when missing), ``s3://bucket/prefix``, ...
+
+    Credentials come from the environment, as the store's own tools have them. Raises SettingError
+    for an address that names no store.
+    """
+    if url.startswith("file://"):
+        folder = Path(url.removeprefix("file://"))
+        if not folder.is_absolute():
+            raise SettingError("object storage", value=url, allowed="file:///an/absolute/folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        return LocalStore(prefix=folder)
+    try:
+        return from_url(url)
+    except (BaseError, ValueError) as error:
+        allowed = "file:///folder, s3://bucket/prefix, az:// or gs://"
+        raise SettingError("object storage", value=url, allowed=allowed, fix=str(error)) from error
 
 
 class RawStore:

@@ -21,6 +21,7 @@ from stream_manager import metrics
 from stream_manager.applier import Applier
 from stream_manager.breaker import DestinationBreaker
 from stream_manager.buffer import Block, BufferLog, BufferWriter, Recovery, Run
+from stream_manager.buffer.disk import Disk
 from stream_manager.critical import NearestKm
 from stream_manager.delivery import Delivery, DeliveryRules
 from stream_manager.interrupted import interrupted_commit
@@ -37,13 +38,17 @@ OLDEST = 3600.0  # seconds; what waited longer is as urgent as it will ever be
 
 @dataclass(frozen=True, slots=True)
 class IntakeConfig:
-    """Where the buffer lies and how large it may grow, in bytes; states: whose records are ours."""
+    """Where the buffer lies and how large it may grow, in bytes; states: whose records are ours.
+
+    disk: the system calls of the buffer, where they are not the operating system's own.
+    """
 
     directory: Path
     writer: int
     segment_bytes: int
     max_bytes: int
     states: tuple[str, ...] = ("ALL",)
+    disk: Disk | None = None
 
 
 class Intake:
@@ -66,6 +71,7 @@ class Intake:
             config.directory,
             writer=config.writer,
             segment_bytes=config.segment_bytes,
+            disk=config.disk,
             fence=fence,
         )
         self.queues = PriorityQueues(clock)

@@ -1,4 +1,4 @@
-"""Settings of what is kept for later: dead letters and their way back, polls."""
+"""Settings of what is kept: dead letters and their way back, polls, copies of the buffer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emdata.settings.names import names
 
 
 class LetterSettings(BaseSettings):
-    """Dead letters and settled polls."""
+    """Dead letters, settled polls, copies of segments."""
 
     dead_letter_attempts: int = Field(
         5,
@@ -28,4 +28,16 @@ class LetterSettings(BaseSettings):
         ge=1,
         validation_alias=names("poll_retention_days"),
         description="days for which settled polls are kept one by one; their hours stay summed up",
+    )
+    buffer_copies_url: str = Field(
+        "",
+        validation_alias=names("buffer_copies_url"),
+        description="object storage for copies of closed segments, such as s3://bucket/buffer or "
+        "file:///folder; empty: no copies",
+    )
+    buffer_copies_max_mb: int = Field(
+        1024,
+        ge=16,
+        validation_alias=names("buffer_copies_max_mb"),
+        description="most MiB of segments that wait for their copy; then the oldest go without one",
     )
