@@ -24,6 +24,8 @@ from emdata.settings import Settings
 from emdata.state.database import connect
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
+from stream_manager.adoption import ClientKeeper
+from stream_manager.clients import hold_client_log
 from stream_manager.connector import Streams, choose_streams
 from stream_manager.control import ControlConfig
 from stream_manager.controls import Controls
@@ -105,6 +107,12 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     manager = StreamManager(
         intake, engine, clock, is_simulated=config.is_simulated, control=controls.control
     )
+    clients = ClientKeeper(
+        config.buffer_directory.parent,
+        engine,
+        clock,
+        hold=partial(hold_client_log, engine=engine, servers=settings.kafka_servers, clock=clock),
+    )
     keeper = LedgerKeeper(
         intake,
         engine,
@@ -113,13 +121,15 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         clock,
         is_simulated=config.is_simulated,
         resend=partial(resend_from_topic, settings.kafka_servers),
+        is_unfinished=clients.is_unfinished,
     )
     keeper.start()
+    clients.start()
     app = IngestApp(
         manager,
         config.records,
         config.ingest_token,
-        lambda: _status(manager, keeper, config, lease),
+        lambda: {**_status(manager, keeper, config, lease), "clients": clients.rows()},
         config.push_keys,
     ).app()
     for connector, stream in running:
@@ -139,7 +149,10 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
             task.cancel()
         await asyncio.wait(tasks, timeout=1.0)
         await asyncio.gather(
-            manager.stop(), asyncio.to_thread(keeper.stop), asyncio.to_thread(controls.stop)
+            manager.stop(),
+            asyncio.to_thread(keeper.stop),
+            asyncio.to_thread(controls.stop),
+            asyncio.to_thread(clients.stop),
         )
         await asyncio.to_thread(intake.stop)
         await asyncio.to_thread(lease.stop)

@@ -1,38 +1,27 @@
-"""Records of other programs go through the stream manager's ingest endpoint, never past it.
+"""Records of other programs go through the stream manager's ingest endpoint.
 
 The manager gives each record its identity, checks its contract and answers after fsync, so what
-is sent here is counted by the ledger like everything else.
+is sent here is counted by the ledger like everything else. Where no manager can be reached, the
+same is done in this process, as a writer of its own (``stream_manager.degraded``).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-import httpx2
 import msgspec
 
 from emdata.contracts import Record, contract
-from emdata.errors import ContractError, ServiceError, SourceUnavailable
+from emdata.errors import ContractError
+from stream_manager.client import Fallback, ManagerClient, Sent
 
 BATCH = 500
 """Records per request at most."""
 BATCH_BYTES = 8 << 20
 """Bytes per request; half of what the endpoint takes. A larger record goes alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """What the manager said about a flush: records accepted, and those it refused with reasons."""
-
-    accepted: int = 0
-    rejected: tuple[Any, ...] = ()
-
-    def __add__(self, other: Sent) -> Sent:
-        return Sent(self.accepted + other.accepted, self.rejected + other.rejected)
 
 
 @dataclass
@@ -41,13 +30,29 @@ class IngestProducer:
 
     Delivery is at least once: a request that broke off may have been accepted, and its records
     stay here to be sent again; the table is keyed by identity and staging by the contract's key.
+    url: of the manager; of active and standby separated by commas. fallback: makes what writes to
+    Kafka while no manager can be reached; without one, records stay here. prepare: called once,
+    when a manager has answered.
     """
 
     url: str
     token: Callable[[], str]
     timeout: float = 30.0
+    fallback: Callable[[], Fallback] | None = None
+    prepare: Callable[[], object] | None = None
+    _client: ManagerClient = field(init=False)
     _waiting: dict[str, list[bytes]] = field(default_factory=dict)
     _sent: Sent = field(default_factory=Sent)
+
+    def __post_init__(self) -> None:
+        self._client = ManagerClient(
+            self.url.split(","), self.token, self.timeout, self.fallback, self.prepare
+        )
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether the last records went to Kafka without the manager."""
+        return self._client.is_degraded
 
     def send(self, dataset: str, record: Record | Mapping[str, Any]) -> None:
         """Take one record; posted when a batch is full or on ``flush``.
@@ -93,42 +98,19 @@ class IngestProducer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
-            self.flush()
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self._client.close()
 
     def _post(self, dataset: str) -> Sent:
         total = Sent()
         while batch := _first_batch(self._waiting.get(dataset, [])):
-            total += self._request(dataset, batch)
+            total += self._client.post(dataset, batch)
             del self._waiting[dataset][: len(batch)]
         self._waiting.pop(dataset, None)
         return total
-
-    def _request(self, dataset: str, batch: list[bytes]) -> Sent:
-        try:
-            answer = httpx2.post(
-                f"{self.url}/v1/records/{dataset}",
-                content=b"[" + b",".join(batch) + b"]",
-                headers={
-                    "Authorization": f"Bearer {self.token()}",
-                    "Content-Type": "application/json",
-                },
-                timeout=self.timeout,
-            )
-        except httpx2.HTTPError as error:
-            raise SourceUnavailable(f"stream manager at {self.url}: {error}") from error
-        if answer.status_code in (429, 503, 507):
-            raise SourceUnavailable(f"stream manager {self.url} has no room: {answer.text[:200]}")
-        if answer.status_code != 200:
-            raise ServiceError(
-                f"stream manager at {self.url} refused {len(batch)} records of {dataset}: "
-                f"HTTP {answer.status_code} {answer.text[:200]}"
-            )
-        try:
-            body = answer.json()
-            return Sent(int(body["accepted"]), tuple(body.get("rejected", ())))
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-            raise ServiceError(f"stream manager {self.url}: unreadable answer: {error}") from error
 
 
 def _first_batch(waiting: list[bytes]) -> list[bytes]:
