@@ -29,19 +29,21 @@ from stream_manager.clients import hold_client_log
 from stream_manager.connector import Streams, choose_streams
 from stream_manager.control import ControlConfig
 from stream_manager.controls import Controls
+from stream_manager.copies import copies_of
 from stream_manager.fence import Fenced
 from stream_manager.ingest import IngestApp
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.lease import LeaseKeeper, holder_name
 from stream_manager.ledger import LedgerKeeper
 from stream_manager.manager import StreamManager
+from stream_manager.nearness import Nearness
 from stream_manager.producers import KafkaProducer, broker_answers
 from stream_manager.redeliver import Redelivery
 from stream_manager.redrive import RedriveConfig, Redriver
 from stream_manager.reparse import reparsers_of
 from stream_manager.requests import RequestListener
 from stream_manager.resend import resend_from_topic
-from stream_manager.retention import keep_retention
+from stream_manager.retention import keep_polls, keep_retention
 from stream_manager.roles import hold_buffer
 
 log = get_logger(__name__)
@@ -76,6 +78,9 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     if claim is None:
         engine.dispose()
         return
+    nearness = Nearness()
+    nearness.start()
+    copies = copies_of(settings, config.buffer_directory, claim.directory, clock)
     intake = Intake(
         IntakeConfig(
             directory=claim.directory,
@@ -83,6 +88,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
             segment_bytes=settings.buffer_segment_mb << 20,
             max_bytes=settings.buffer_max_mb << 20,
             states=settings.states,
+            disk=None if copies is None else copies.disk,
         ),
         engine,
         clock,
@@ -90,6 +96,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         is_up=partial(broker_answers, settings.kafka_servers),
         fence=claim.check,
         breaker=ControlConfig.from_settings(settings).new_destination(),
+        nearest_km=nearness,
     )
     lease = LeaseKeeper(
         claim,
@@ -102,6 +109,8 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     )
     lease.start()
     intake.start(intake.open())
+    if copies is not None:
+        copies.start()
     controls = Controls(settings, intake, engine, clock, config.records)
     controls.start()
     manager = StreamManager(
@@ -134,17 +143,12 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     ).app()
     for connector, stream in running:
         manager.start_streaming(connector, stream)
-    redriver = _redriver(manager, engine, config, [connector for connector, _ in running])
-    listener = asyncio.create_task(RequestListener(manager, engine, redriver.ask).run())
-    redriving = asyncio.create_task(redriver.run())
-    keep = timedelta(days=settings.raw_retention_days)
-    retention = asyncio.create_task(keep_retention(config.raw_store, clock, keep))
-    controlling = asyncio.create_task(controls.run())
+    tasks = _start_tasks(manager, engine, config, [connector for connector, _ in running])
+    tasks.add(asyncio.create_task(controls.run()))
     try:
         await _serve_http(app, settings.manager_port, ending)
     finally:
         log.info("manager_stopping", crashed=ending.crashed)
-        tasks = {listener, retention, redriving, controlling}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=1.0)
@@ -155,6 +159,8 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
             asyncio.to_thread(clients.stop),
         )
         await asyncio.to_thread(intake.stop)
+        if copies is not None:
+            await asyncio.to_thread(copies.stop)
         await asyncio.to_thread(lease.stop)
         claim.close()
         engine.dispose()
@@ -163,6 +169,22 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         raise ServiceError(f"another stream manager took over: {ending.fenced}")
     if ending.crashed:
         raise ServiceError(f"thread {ending.crashed} of the stream manager died; see its log")
+
+
+def _start_tasks(
+    manager: StreamManager, engine: Engine, config: ServiceConfig, connectors: Sequence[object]
+) -> set[asyncio.Task[None]]:
+    """Start what goes on beside the streams: requests, dead letters, what is past its time."""
+    settings, clock = config.settings, SystemClock()
+    redriver = _redriver(manager, engine, config, connectors)
+    documents = timedelta(days=settings.raw_retention_days)
+    polls = timedelta(days=settings.poll_retention_days)
+    return {
+        asyncio.create_task(RequestListener(manager, engine, redriver.ask).run()),
+        asyncio.create_task(redriver.run()),
+        asyncio.create_task(keep_retention(config.raw_store, clock, documents)),
+        asyncio.create_task(keep_polls(engine, clock, polls)),
+    }
 
 
 def _redriver(
