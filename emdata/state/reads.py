@@ -67,6 +67,13 @@ def streams_of_others(engine: Engine, writer: int) -> set[str]:
         return {str(row[0]) for row in connection.execute(query)}
 
 
+def streams_switched_off(engine: Engine) -> set[str]:
+    """Return the streams that are registered and off, such as for want of a key."""
+    query = sa.select(streams.c.stream).where(sa.not_(streams.c.is_on))
+    with transaction(engine) as connection:
+        return {str(row[0]) for row in connection.execute(query)}
+
+
 def register_writer(
     engine: Engine, writer: int, *, epoch: int, is_simulated: bool, now: datetime
 ) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from emdata.settings import Settings
+    from scrapers.base import EmergencyDataScraper
+    from stream_manager.off import OffStream
 
 HEARTBEAT_SECONDS = 60.0  # how often a silent sender is recorded as connected
 
@@ -33,7 +39,7 @@ def run(
     from emdata.contracts.firms import FireDetection
     from emdata.objects import RawStore
     from emdata.push_keys import PushKeys
-    from emdata.telemetry import configure_logging, get_logger
+    from emdata.telemetry import configure_logging
     from runtime.context import load_context
     from runtime.tasks import state_dsn
     from runtime.warehouse import warehouse_of
@@ -43,6 +49,7 @@ def run(
     from scrapers.push.streams import push_connectors
     from stream_manager.connector import StreamConfig, Streams
     from stream_manager.derived.streams import EVERY_SECONDS, escalation_notices
+    from stream_manager.off import register_off
     from stream_manager.service import ServiceConfig, serve
 
     context = load_context()
@@ -50,20 +57,19 @@ def run(
     if standby:
         settings = settings.model_copy(update={"manager_standby": True})
     configure_logging("manager", settings.log_level)
-    log = get_logger(__name__)
     clock = SystemClock()
     is_simulated = paths.mode == "simulator"
 
     raw_store = RawStore.local(paths.objects)
     push_keys = PushKeys(settings.push_keys_file, clock)
 
+    off = {} if is_simulated else off_streams(find_scrapers().values(), settings)
+
     def streams() -> Streams:
         http = HttpClient.from_settings(settings, paths.mode, clock)
         started: Streams = []
         for name, scraper in find_scrapers().items():
-            reason = None if is_simulated else scraper.off_because(settings)
-            if reason is not None:
-                log.warning("stream_off", stream=name, reason=reason)
+            if name in off:
                 continue
             every = duration(scraper.every).total_seconds() * settings.poll_factor
             connector = PollConnector(scraper(http, settings, clock), raw_store)
@@ -87,4 +93,39 @@ def run(
         push_keys=push_keys,
     )
     gc.freeze()  # what is imported by now lives as long as the process
-    asyncio.run(serve(config, streams))
+
+    said = register_off(config.dsn, settings.writer, list(off.values()), clock)
+    asyncio.run(_beside(said, serve(config, streams)))
+
+
+async def _beside(side: Coroutine[None, None, None], main: Coroutine[None, None, None]) -> None:
+    """Await ``main`` while ``side`` goes on, at most as long."""
+    import asyncio
+
+    task = asyncio.create_task(side)
+    try:
+        await main
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def off_streams(
+    scrapers: Iterable[type[EmergencyDataScraper]], settings: Settings
+) -> dict[str, OffStream]:
+    """Return the chosen streams that cannot run with these settings, by name."""
+    from emdata.contracts.base import duration
+    from stream_manager.off import OffStream
+
+    found = {}
+    for scraper in scrapers:
+        reason = scraper.off_because(settings)
+        if reason is not None and (not settings.streams or scraper.name in settings.streams):
+            found[scraper.name] = OffStream(
+                scraper.name,
+                scraper.emits[0].dataset.source,
+                tuple(record.dataset.name for record in scraper.emits),
+                duration(scraper.every).total_seconds(),
+                reason,
+            )
+    return found

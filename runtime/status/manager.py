@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emdata.settings import Settings
 from runtime.context import Context
 from runtime.services.base import NotReady
 from runtime.services.rest import get_json
@@ -18,6 +19,8 @@ _TITLES = {
     "ledger": "Ledger",
     "queues": "Queues",
     "buffer": "Buffer",
+    "high_availability": "Role",
+    "clients": "Clients that wrote without a manager",
 }
 
 
@@ -28,12 +31,25 @@ def sections(context: Context) -> list[Section]:
     except NotReady as error:
         problem = f"the stream manager does not answer: {error}"
         return [Section(name, title, problem=problem) for name, title in _TITLES.items()]
+    _explain_off(status.get("freshness", ()), context.settings)
     return [
         Section(name, title, as_rows(status[name]))
         if name in status
         else Section(name, title, problem="not reported by the stream manager")
         for name, title in _TITLES.items()
     ]
+
+
+def _explain_off(rows: Sequence[dict[str, Any]], settings: Settings) -> None:
+    """Say of streams that are off what they lack."""
+    if not any(row["state"] == "off" for row in rows):
+        return
+    from scrapers.base import find_scrapers
+
+    scrapers = find_scrapers()
+    for row in rows:
+        scraper = scrapers.get(row["stream"]) if row["state"] == "off" else None
+        row["why"] = (scraper and scraper.off_because(settings)) or row["why"]
 
 
 def as_rows(value: Any) -> Sequence[Mapping[str, Cell]]:

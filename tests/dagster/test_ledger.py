@@ -83,13 +83,19 @@ def test_waiting_ends_as_soon_as_the_ledger_is_settled() -> None:
 
 
 def test_all_streams_are_polled_unless_some_are_named(catalog: Catalog) -> None:
-    assert chosen_streams([], catalog) == ["river", "sky"]
-    assert chosen_streams(["sky"], catalog) == ["sky"]
+    assert chosen_streams([], catalog, ()) == ["river", "sky"]
+    assert chosen_streams(["sky"], catalog, ()) == ["sky"]
+
+
+def test_a_stream_that_is_off_is_not_asked(catalog: Catalog) -> None:
+    assert chosen_streams([], catalog, {"sky"}) == ["river"]
+    with pytest.raises(SettingError, match="river"):
+        chosen_streams(["sky"], catalog, {"sky"})
 
 
 def test_an_unknown_stream_is_refused_with_the_known_ones(catalog: Catalog) -> None:
     with pytest.raises(SettingError, match="river, sky"):
-        chosen_streams(["skye"], catalog)
+        chosen_streams(["skye"], catalog, ())
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from rich.console import Console
 
 from emdata.clock import ManualClock
 from emdata.paths import Paths
 from emdata.settings import Settings, load_settings
+from runtime.commands.manager import off_streams
 from runtime.context import Context
 from runtime.install import Java
 from runtime.services.registry import all_services
 from runtime.status import manager, report
 from runtime.status.section import Section
+from scrapers.sources.firms import FirmsFireDetections
 from tests.support.ports import free_ports
 
 
@@ -43,6 +46,29 @@ def test_servers_that_are_away_are_named_and_the_rest_is_shown(context: Context)
     text = _shown(away, *sections.values())
     assert "does not answer" in text
     assert "Connection refused" in text or "cannot" in text.lower()
+
+
+def test_a_stream_without_its_key_is_off_and_says_what_it_lacks(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = FirmsFireDetections.name
+    rows = [
+        {"stream": name, "state": "off", "why": "switched off"},
+        {"stream": "fema", "state": "fresh", "why": "newest event 1 min ago"},
+    ]
+    monkeypatch.setattr(manager, "get_json", lambda *_args, **_named: {"freshness": rows})
+    shown = {row["stream"]: row["why"] for row in manager.sections(context)[0].rows}
+    assert "EMDATA_FIRMS_MAP_KEY" in str(shown[name])
+    assert shown["fema"] == "newest event 1 min ago"
+
+
+def test_without_a_key_the_manager_registers_the_stream_as_off(settings: Settings) -> None:
+    found = off_streams([FirmsFireDetections], settings)
+    row = found[FirmsFireDetections.name].registration(3, ManualClock())
+    assert (row["is_on"], row["writer"], row["every_seconds"]) == (False, 3, 900)
+    assert row["datasets"] == ["nasa_firms_fire_detections"]
+    with_key = load_settings({"FIRMS_MAP_KEY": "0123456789"}, env_file=None)
+    assert off_streams([FirmsFireDetections], with_key) == {}
 
 
 def test_simulated_data_is_said_first(context: Context, settings: Settings) -> None:

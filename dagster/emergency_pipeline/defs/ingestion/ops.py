@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dagster import Config, Failure, In, OpExecutionContext, Output, ResourceParam, op
 from pydantic import Field
 
+from emdata.state.reads import streams_switched_off
 from emdata.state.requests import Request, ask_polls, wait_for
 from emergency_pipeline import ledger
 from emergency_pipeline.catalog import Catalog
@@ -68,7 +69,7 @@ def poll_what_is_due(
 
     Polls that fail or stay unanswered do not stop the run: what other sources landed is built.
     """
-    streams = chosen_streams(config.streams, catalog)
+    streams = chosen_streams(config.streams, catalog, streams_switched_off(site.state))
     ids = ask_polls(site.state, streams, f"dagster run {context.run_id}")
     context.log.info("asked the stream manager for polls of %s", ", ".join(streams))
     yield from _outputs(context, wait_for(site.state, ids, config.deadline_seconds))
@@ -82,7 +83,7 @@ def ask_for_backfill(
     catalog: ResourceParam[Catalog],
 ) -> Iterator[Output[list[str]]]:
     """Ask the stream manager to fetch a stretch of time again and wait for its answers."""
-    streams = chosen_streams(config.streams, catalog)
+    streams = chosen_streams(config.streams, catalog, streams_switched_off(site.state))
     ids = ask_polls(
         site.state,
         streams,

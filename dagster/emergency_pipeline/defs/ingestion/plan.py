@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
 
 from emdata.errors import SettingError
@@ -11,12 +11,14 @@ from emergency_pipeline import ledger
 from emergency_pipeline.catalog import Catalog
 
 
-def chosen_streams(wanted: Sequence[str], catalog: Catalog) -> list[str]:
+def chosen_streams(wanted: Sequence[str], catalog: Catalog, off: Collection[str]) -> list[str]:
     """Return the streams to poll, all that can be when none is wanted by name.
 
-    Raises SettingError for a stream that no scraper has.
+    off: streams that nobody runs, such as for want of a key. Raises SettingError for a stream that
+    no scraper has or that is off.
     """
-    known = [stream.name for stream in catalog.streams if stream.is_polled]
+    polled = (stream.name for stream in catalog.streams if stream.is_polled)
+    known = [name for name in polled if name not in off]
     for name in wanted:
         if name not in known:
             raise _bad("streams", name, ", ".join(known))
