@@ -9,12 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+
+from sqlalchemy import Engine
 
 from emdata.clock import Clock
 from emdata.errors import StateUnavailable
+from emdata.settings import Settings
+from emdata.state.dead_letters import count_letters
 from emdata.telemetry import get_logger
 from stream_manager import metrics
+from stream_manager.manager import StreamManager
+from stream_manager.producers import broker_answers
 
 log = get_logger(__name__)
 EVERY_SECONDS = 5.0
@@ -72,3 +79,21 @@ class Gauges:
 
 def _seconds(text: str | None) -> float | None:
     return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+async def keep_gauges(
+    manager: StreamManager, engine: Engine, settings: Settings, clock: Clock
+) -> None:
+    """Keep the gauges of a manager's process until cancelled."""
+    metrics.QUEUE_CAPACITY.set(settings.queue_capacity)
+    metrics.BUFFER_LIMIT.set(manager.intake.config.max_bytes)
+    await Gauges(
+        clock,
+        streams=manager.status,
+        dead_letters=partial(_waiting_letters, engine),
+        is_kafka_up=partial(broker_answers, settings.kafka_servers),
+    ).run()
+
+
+def _waiting_letters(engine: Engine) -> int:
+    return sum(int(row["letters"]) for row in count_letters(engine))

@@ -31,6 +31,7 @@ from stream_manager.control import ControlConfig
 from stream_manager.controls import Controls
 from stream_manager.copies import copies_of
 from stream_manager.fence import Fenced
+from stream_manager.gauges import keep_gauges
 from stream_manager.ingest import IngestApp
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.lease import LeaseKeeper, holder_name
@@ -174,7 +175,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
 def _start_tasks(
     manager: StreamManager, engine: Engine, config: ServiceConfig, connectors: Sequence[object]
 ) -> set[asyncio.Task[None]]:
-    """Start what goes on beside the streams: requests, dead letters, what is past its time."""
+    """Start what goes on beside the streams: requests, dead letters, gauges, what is past."""
     settings, clock = config.settings, SystemClock()
     redriver = _redriver(manager, engine, config, connectors)
     documents = timedelta(days=settings.raw_retention_days)
@@ -184,6 +185,7 @@ def _start_tasks(
         asyncio.create_task(redriver.run()),
         asyncio.create_task(keep_retention(config.raw_store, clock, documents)),
         asyncio.create_task(keep_polls(engine, clock, polls)),
+        asyncio.create_task(keep_gauges(manager, engine, settings, clock)),
     }
 
 
