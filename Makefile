@@ -13,7 +13,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \
-	db-connect shell-kafka emergency-stop clean bench-footprint bench-latency \
+	db-connect shell-kafka emergency-stop clean conformance bench-footprint bench-latency \
 	bench-stream bench-stream-long
 
 help: ## Show this help
@@ -90,6 +90,9 @@ clean: ## Remove all run-time files; asks first
 
 bench-footprint: ## Measure the start and the memory of all processes
 	@$(DEV) emdata bench footprint $(ARGS)
+
+conformance: ## All conformance cases; URL=mysql://user:pw@host:9030?http=8030 for a StarRocks of yours
+	@CONFORMANCE_URL='$(URL)' $(PYTEST) tests/conformance $(ARGS)
 
 bench-latency: ## Measure a record's way from the source's answer to a SELECT
 	@$(DEV) emdata bench latency $(ARGS)

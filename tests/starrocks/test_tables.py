@@ -66,7 +66,7 @@ def test_information_schema_has_what_the_flink_connector_compares(sql: Statement
     assert rows[4] == ("name", 5, "", "varchar", 20, None)
     assert rows[5][3:5] == ("varchar", 65533)
     assert rows[8] == ("price", 9, "", "decimal", 10, 2)
-    assert [row[3] for row in rows[9:]] == ["json", "array<varchar(10)>", "largeint"]
+    assert [row[3] for row in rows[9:]] == ["json", "array<varchar(10)>", "bigint unsigned"]
 
 
 def test_desc_and_comments_are_kept(sql: Statements) -> None:
@@ -268,7 +268,7 @@ def test_create_table_as_keeps_types_of_starrocks(sql: Statements) -> None:
         "CREATE TABLE d.no (a INT, b INT) PRIMARY KEY (b) DISTRIBUTED BY HASH(b)",
         "CREATE TABLE d.no (a DOUBLE) PRIMARY KEY (a) DISTRIBUTED BY HASH(a)",
         "CREATE TABLE d.no (a INT, a INT) DUPLICATE KEY (a)",
-        "CREATE TABLE d.no (a BITMAP) DUPLICATE KEY (a)",
+        "CREATE TABLE d.no (a PERCENTILE) DUPLICATE KEY (a)",
         "CREATE TABLE d.no (a INT) ENGINE = MYSQL",
         "CREATE TABLE d.no (a VARCHAR(0)) DUPLICATE KEY (a)",
         "CREATE TABLE d.`no;x` (a INT)",

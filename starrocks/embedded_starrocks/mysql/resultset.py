@@ -10,6 +10,7 @@ import datetime
 import decimal
 import json
 import math
+import re
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -44,10 +45,14 @@ class ResultColumn:
 
 @dataclasses.dataclass
 class ResultSet:
-    """Columns, and rows in chunks that are fetched while they are sent."""
+    """Columns, and rows in chunks that are fetched while they are sent.
+
+    A row is a tuple of values, or of one payload of the text protocol when `is_encoded`.
+    """
 
     columns: list[ResultColumn]
     chunks: Iterable[list[Row]]
+    is_encoded: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +101,14 @@ def format_nested(value: Any) -> str:
         return "{" + ",".join(pairs) + "}"
     known = _NESTED.get(type(value))
     return known(value) if known is not None else str(value)
+
+
+_JSON_TOKENS = re.compile(r'("(?:[^"\\]|\\.)*")|([:,])\s*|\s+')
+
+
+def format_json(value: str) -> str:
+    """JSON as StarRocks prints it, with a blank behind colons and commas."""
+    return _JSON_TOKENS.sub(lambda found: found[1] or (f"{found[2]} " if found[2] else ""), value)
 
 
 _NESTED: dict[type, Callable[[Any], str]] = {
@@ -149,7 +162,7 @@ _FORMATS: dict[str, tuple[int, Format]] = {
     "DATE": (DATE, _date),
     "TIMESTAMP": (DATETIME, lambda value: format_datetime(value).encode()),
     "VARCHAR": (VAR_STRING, str.encode),
-    "JSON": (JSON, str.encode),
+    "JSON": (JSON, lambda value: format_json(value).encode("utf-8")),
     "BLOB": (BLOB, bytes),
     '"NULL"': (NULL, _text),
 }
@@ -161,7 +174,7 @@ def kind_of(duckdb_type: str) -> tuple[int, Format]:
     known = _FORMATS.get(duckdb_type)
     if known is not None:
         return known
-    if duckdb_type.startswith("DECIMAL"):
+    if duckdb_type.startswith("DECIMAL") and duckdb_type.endswith(")"):
         return NEWDECIMAL, _decimal
     if duckdb_type.startswith("TIMESTAMP"):
         return _FORMATS["TIMESTAMP"]
@@ -212,6 +225,11 @@ def text_rows(columns: list[ResultColumn], rows: list[Row]) -> list[bytes]:
         for values, format_value in zip(zip(*rows, strict=True), formats, strict=True)
     ]
     return [b"".join(fields) for fields in zip(*encoded, strict=True)]
+
+
+def payloads(_: list[ResultColumn], rows: list[Row]) -> list[bytes]:
+    """Rows that are payloads already."""
+    return [payload for (payload,) in rows]
 
 
 def _text_column(values: list[Any], format_value: Format) -> list[bytes]:

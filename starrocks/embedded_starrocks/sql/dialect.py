@@ -35,9 +35,18 @@ _KEPT_PARSERS = (
 class EmbeddedDialect(StarRocks):
     """StarRocks' grammar with functions left alone."""
 
+    # BITMAP and HLL are no types of sqlglot's own.
+    SUPPORTS_USER_DEFINED_TYPES = True
+    # Indexes stay as they are written, for arrays and maps alike.
+    INDEX_OFFSET = 0
+
     class Tokenizer(StarRocks.Tokenizer):
         # No statement is swallowed whole; `executor.py` reads the special ones word by word.
         COMMANDS: ClassVar[set[TokenType]] = set()
+        KEYWORDS: ClassVar[dict[str, TokenType]] = {
+            **StarRocks.Tokenizer.KEYWORDS,
+            "MINUS": TokenType.EXCEPT,
+        }
 
     class Parser(StarRocksParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {
@@ -63,7 +72,7 @@ def tokenize(sql: str) -> list[Token]:
 def parse_tokens(found: list[Token], sql: str) -> exp.Expr:
     """One statement. Raises SqlError 1064 for what is not StarRocks' grammar."""
     try:
-        trees = _DIALECT.parser().parse(found, sql)
+        trees = _DIALECT.parser().parse(_without_join_hints(found), sql)
     except ParseError as error:
         raise syntax_error(_first_line(error)) from None
     except RecursionError:
@@ -72,6 +81,25 @@ def parse_tokens(found: list[Token], sql: str) -> exp.Expr:
         raise syntax_error("expected one statement")
     tree: exp.Expr = trees[0]
     return tree
+
+
+def _without_join_hints(found: list[Token]) -> list[Token]:
+    """JOIN [broadcast] t as JOIN t; such hints change no answer."""
+    kept: list[Token] = []
+    skipped = 0
+    for index, token in enumerate(found):
+        if skipped:
+            skipped -= 1
+        elif (
+            token.token_type == TokenType.L_BRACKET
+            and kept
+            and kept[-1].token_type == TokenType.JOIN
+            and [each.token_type for each in found[index + 2 : index + 3]] == [TokenType.R_BRACKET]
+        ):
+            skipped = 2
+        else:
+            kept.append(token)
+    return kept
 
 
 def parse(sql: str) -> exp.Expr:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import duckdb
 
-SCHEMA = "__starrocks_fn"
+from embedded_starrocks.sql.macros_collections import ARRAYS, JSON, SETS
+from embedded_starrocks.sql.macros_values import NUMBERS, SCHEMA, TEXT
 
 _DATETIME = r"^\s*\d{4}-\d{1,2}-\d{1,2}([T ]+\d{1,2}(:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?)?\s*$"
 
@@ -41,11 +42,11 @@ CASE WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN TRY_CAST(trunc(TRY_CAST(x AS DOU
 CASE WHEN typeof(x) = 'VARCHAR' THEN CASE lower(trim(CAST(x AS VARCHAR)))
         WHEN 'true' THEN true WHEN 'false' THEN false WHEN '1' THEN true WHEN '0' THEN false END
     ELSE TRY_CAST(x AS BOOLEAN) END""",
-    "to_text(x)": r"""
+    "to_text(x)": rf"""
 CASE WHEN typeof(x) = 'BOOLEAN' THEN CASE CAST(x AS VARCHAR) WHEN 'true' THEN '1'
         WHEN 'false' THEN '0' END
     WHEN typeof(x) IN ('DOUBLE', 'FLOAT') THEN regexp_replace(CAST(x AS VARCHAR), '\.0$', '')
-    WHEN typeof(x) = 'JSON' THEN TRY_CAST(x AS JSON) ->> '$'
+    WHEN typeof(x) = 'JSON' THEN {SCHEMA}.json_text(TRY_CAST(x AS JSON))
     ELSE CAST(x AS VARCHAR) END""",
 }
 
@@ -78,6 +79,9 @@ def _unit_macros() -> dict[str, str]:
     macros["quarters_add(t, n)"] = (
         f"{SCHEMA}.to_datetime(t) + to_months(3 * CAST({SCHEMA}.whole_part(n) AS INTEGER))"
     )
+    macros["quarters_diff(a, b)"] = (
+        f"date_sub('quarter', {SCHEMA}.to_datetime(b), {SCHEMA}.to_datetime(a))"
+    )
     macros["quarters_sub(t, n)"] = (
         f"{SCHEMA}.to_datetime(t) - to_months(3 * CAST({SCHEMA}.whole_part(n) AS INTEGER))"
     )
@@ -101,7 +105,6 @@ def _field_macros() -> dict[str, str]:
         "weekofyear": f"date_part('week', {SCHEMA}.to_datetime(t))",
         "dayname": f"dayname({SCHEMA}.to_datetime(t))",
         "monthname": f"monthname({SCHEMA}.to_datetime(t))",
-        "last_day": f"last_day({SCHEMA}.to_datetime(t))",
         "to_days": f"date_diff('day', DATE '0001-01-01', {SCHEMA}.to_date(t)) + 366",
     }
     return {f"{name}(t)": body for name, body in macros.items()}
@@ -109,116 +112,80 @@ def _field_macros() -> dict[str, str]:
 
 _DATES = {
     "now()": "CAST(date_trunc('second', now()) AS TIMESTAMP)",
-    "utc_timestamp()": "CAST(date_trunc('second', now()) AS TIMESTAMP)",
     "curdate()": "CAST(CAST(now() AS TIMESTAMP) AS DATE)",
     "datediff(a, b)": f"date_diff('day', {SCHEMA}.to_date(b), {SCHEMA}.to_date(a))",
     "unix_timestamp()": "CAST(epoch(now()) AS BIGINT)",
     "unix_timestamp(t)": f"CAST(floor(epoch({SCHEMA}.to_datetime(t))) AS BIGINT)",
     "seconds_to_datetime(n)": "make_timestamp(CAST(n AS BIGINT) * 1000000)",
-    "convert_tz(t, a, b)": f"timezone(b, timezone(a, {SCHEMA}.to_datetime(t)))",
-    "timestamp(t)": f"{SCHEMA}.to_datetime(t)",
+    "from_days(n)": "DATE '0001-01-01' + CAST(n - 366 AS INTEGER)",
+    "next_day(d, n)": "d + CAST((n - date_part('isodow', d) + 6) % 7 + 1 AS INTEGER)",
+    "previous_day(d, n)": "d - CAST((date_part('isodow', d) - n + 6) % 7 + 1 AS INTEGER)",
+    # Slices are counted from 0001-01-01; a negative remainder belongs to the slice before.
+    "slice_start(us, width)": "us - ((us % width) + width) % width",
+    "slice_time(t, width, up)": "make_timestamp(epoch_us(TIMESTAMP '0001-01-01') + "
+    f"{SCHEMA}.slice_start(epoch_us(t) - epoch_us(TIMESTAMP '0001-01-01'), width) + up * width)",
+    "slice_months(t, n, up)": "TIMESTAMP '0001-01-01' + to_months(CAST("
+    f"{SCHEMA}.slice_start((date_part('year', t) - 1) * 12 + date_part('month', t) - 1, n) "
+    "+ up * n AS INTEGER))",
+    # Weeks as MySQL counts them. The first week holds the year's first Monday or Sunday, or
+    # (`four`) at least four of its days.
+    "first_day_index(y, monday)": "CASE WHEN monday THEN date_part('isodow', make_date(y, 1, 1)) "
+    "- 1 ELSE date_part('dow', make_date(y, 1, 1)) END",
+    "first_week(y, monday, four)": "make_date(y, 1, 1) + CAST(CASE "
+    f"WHEN {SCHEMA}.first_day_index(y, monday) = 0 THEN 0 "
+    f"WHEN four AND {SCHEMA}.first_day_index(y, monday) < 4 "
+    f"THEN -{SCHEMA}.first_day_index(y, monday) "
+    f"ELSE 7 - {SCHEMA}.first_day_index(y, monday) END AS INTEGER)",
+    # The year that the week of a day belongs to, when weeks never are number 0.
+    "week_year(d, monday, four)": "CASE "
+    f"WHEN d < {SCHEMA}.first_week(date_part('year', d), monday, four) THEN date_part('year', "
+    "d) - 1 "
+    f"WHEN d >= {SCHEMA}.first_week(date_part('year', d) + 1, monday, four) "
+    "THEN date_part('year', d) + 1 ELSE date_part('year', d) END",
+    "weeks_since(d, start)": "CASE WHEN d < start THEN 0 ELSE date_diff('day', start, d) // 7 "
+    "+ 1 END",
+    "week_number(d, monday, four, wide)": f"CASE WHEN wide THEN {SCHEMA}.weeks_since(d, "
+    f"{SCHEMA}.first_week({SCHEMA}.week_year(d, monday, four), monday, four)) "
+    f"ELSE {SCHEMA}.weeks_since(d, {SCHEMA}.first_week(date_part('year', d), monday, four)) END",
+    "week_year_and_number(d, monday, four, wide)": f"{SCHEMA}.week_year(d, monday, four) * 100 + "
+    f"{SCHEMA}.week_number(d, monday, four, true)",
+    "day_ordinal(t)": "CAST(date_part('day', t) AS VARCHAR) || CASE "
+    "WHEN date_part('day', t) IN (11, 12, 13) THEN 'th' WHEN date_part('day', t) % 10 = 1 "
+    "THEN 'st' "
+    "WHEN date_part('day', t) % 10 = 2 THEN 'nd' WHEN date_part('day', t) % 10 = 3 THEN 'rd' "
+    "ELSE 'th' END",
+    "week_1(t)": f"lpad(CAST({SCHEMA}.week_number(CAST(t AS DATE), true, true, false) AS VARCHAR), "
+    "2, '0')",
+    "week_2(t)": f"lpad(CAST({SCHEMA}.week_number(CAST(t AS DATE), false, false, true) AS "
+    "VARCHAR), "
+    "2, '0')",
+    "week_2_year(t)": f"CAST({SCHEMA}.week_year(CAST(t AS DATE), false, false) AS VARCHAR)",
+    "zone_offset(z)": "to_minutes(CAST((CASE left(z, 1) WHEN '-' THEN -1 ELSE 1 END) * "
+    "(CAST(z[2:3] AS INTEGER) * 60 + CAST(z[5:6] AS INTEGER)) AS BIGINT))",
+    "zone_to_utc(t, z)": "CASE WHEN z SIMILAR TO '[+-][0-9]{2}:[0-9]{2}' "
+    f"THEN t - {SCHEMA}.zone_offset(z) ELSE timezone('UTC', timezone("
+    "CASE WHEN z SIMILAR TO '[+-].*' THEN 'UTC' ELSE z END, t)) END",
+    "utc_to_zone(t, z)": "CASE WHEN z SIMILAR TO '[+-][0-9]{2}:[0-9]{2}' "
+    f"THEN t + {SCHEMA}.zone_offset(z) ELSE timezone("
+    "CASE WHEN z SIMILAR TO '[+-].*' THEN 'UTC' ELSE z END, timezone('UTC', t)) END",
+    "sleep(n)": "CASE WHEN n = 0 THEN true ELSE error('sleep of more than 0 seconds') END",
     "makedate(y, n)": "CASE WHEN n > 0 THEN make_date(CAST(y AS BIGINT), 1, 1) + CAST(n - 1 AS "
     "INTEGER) END",
-}
-_TEXT = {
-    "split(s, d)": "CASE WHEN d = '' THEN regexp_extract_all(s, '.') ELSE string_split(s, d) END",
-    "split_part(s, d, n)": "CASE WHEN n > 0 AND n <= len(string_split(s, d)) "
-    "THEN string_split(s, d)[n] "
-    "WHEN n < 0 AND -n <= len(string_split(s, d)) THEN string_split(s, d)[n] END",
-    "substring_index(s, d, n)": "CASE WHEN n = 0 THEN '' "
-    "WHEN n > 0 THEN array_to_string(string_split(s, d)[:n], d) "
-    "WHEN -n >= len(string_split(s, d)) THEN s "
-    "ELSE array_to_string(string_split(s, d)[n:], d) END",
-    "instr(s, p)": "strpos(s, p)",
-    "locate(p, s)": "strpos(s, p)",
-    "locate(p, s, n)": "CASE WHEN strpos(substr(s, n), p) = 0 THEN 0 "
-    "ELSE strpos(substr(s, n), p) + n - 1 END",
-    "length(s)": f"strlen({SCHEMA}.to_text(s))",
-    "char_length(s)": f"length({SCHEMA}.to_text(s))",
-    "lpad(s, n, p)": "CASE WHEN n < 0 OR p = '' THEN NULL "
-    f"ELSE lpad({SCHEMA}.to_text(s), CAST(n AS INTEGER), p) END",
-    "rpad(s, n, p)": "CASE WHEN n < 0 OR p = '' THEN NULL "
-    f"ELSE rpad({SCHEMA}.to_text(s), CAST(n AS INTEGER), p) END",
-    "left(s, n)": f"CASE WHEN n <= 0 THEN '' ELSE left({SCHEMA}.to_text(s), n) END",
-    "right(s, n)": f"CASE WHEN n <= 0 THEN '' ELSE right({SCHEMA}.to_text(s), n) END",
-    "space(n)": "repeat(' ', greatest(n, 0))",
-    "null_or_empty(s)": "(s IS NULL OR s = '')",
-    "regexp_extract(s, p, n)": "coalesce(regexp_extract(s, p, CAST(n AS INTEGER)), '')",
-    "regexp_replace(s, p, r)": r"regexp_replace(s, p, r, 'g')",
-    "starts_with(s, p)": "starts_with(s, p)",
-    "ends_with(s, p)": "suffix(s, p)",
-    "hex_of(x)": "CASE WHEN typeof(x) = 'VARCHAR' THEN hex(CAST(x AS VARCHAR)) "
-    "ELSE hex(TRY_CAST(x AS BIGINT)) END",
-    "strleft(s, n)": f"CASE WHEN n <= 0 THEN '' ELSE left({SCHEMA}.to_text(s), n) END",
-    "strright(s, n)": f"CASE WHEN n <= 0 THEN '' ELSE right({SCHEMA}.to_text(s), n) END",
-}
-_NUMBERS = {
-    "mod(a, b)": "a % CASE WHEN b = 0 THEN NULL ELSE b END",
-    "truncate(x, n)": "trunc(TRY_CAST(x AS DOUBLE) * pow(10, n)) / pow(10, n)",
-    "round(x)": "CAST(CAST(round(TRY_CAST(x AS DOUBLE)) AS DOUBLE) AS BIGINT)",
-    "round(x, n)": "round(x, CAST(n AS INTEGER))",
-    "ceil(x)": "CAST(ceil(x) AS BIGINT)",
-    "floor(x)": "CAST(floor(x) AS BIGINT)",
-    "square(x)": "TRY_CAST(x AS DOUBLE) * TRY_CAST(x AS DOUBLE)",
-    "log2(x)": "CASE WHEN x > 0 THEN log2(x) END",
-    "log10(x)": "CASE WHEN x > 0 THEN log10(x) END",
-    "ln(x)": "CASE WHEN x > 0 THEN ln(x) END",
-    "log(b, x)": "CASE WHEN x > 0 AND b > 0 AND b <> 1 THEN ln(x) / ln(b) END",
-    "sqrt(x)": "CASE WHEN x >= 0 THEN sqrt(x) END",
-    "bitand(a, b)": "a & b",
-    "bitor(a, b)": "a | b",
-    "bitxor(a, b)": "xor(a, b)",
-    # Metres on a sphere of StarRocks' radius, 6371.01 km.
-    "st_distance_sphere(x1, y1, x2, y2)": "2 * 6371010.0 * asin(sqrt(least(1.0, "
-    "pow(sin(radians(y2 - y1) / 2), 2) + cos(radians(y1)) * cos(radians(y2)) * "
-    "pow(sin(radians(x2 - x1) / 2), 2))))",
-}
-_JSON = {
-    "as_json(j)": "TRY_CAST(j AS JSON)",
-    "parse_json(s)": "TRY_CAST(s AS JSON)",
-    "get_json_string(j, p)": "TRY_CAST(j AS JSON) ->> p",
-    "get_json_int(j, p)": "TRY_CAST(regexp_extract(TRY_CAST(j AS JSON) ->> p, "
-    "'^([+-]?\\d+)(\\.\\d*)?$', 1) AS BIGINT)",
-    "get_json_double(j, p)": "TRY_CAST(TRY_CAST(j AS JSON) ->> p AS DOUBLE)",
-    "get_json_bool(j, p)": "CASE TRY_CAST(j AS JSON) ->> p WHEN 'true' THEN true "
-    "WHEN 'false' THEN false END",
-    "json_query(j, p)": "json_extract(TRY_CAST(j AS JSON), p)",
-    "json_exists(j, p)": "json_extract(TRY_CAST(j AS JSON), p) IS NOT NULL",
-    "json_length(j)": "CASE json_type(TRY_CAST(j AS JSON)) WHEN 'ARRAY' THEN "
-    "json_array_length(TRY_CAST(j AS JSON)) WHEN 'OBJECT' THEN "
-    "len(json_keys(TRY_CAST(j AS JSON))) ELSE 1 END",
-    "json_keys(j)": "to_json(json_keys(TRY_CAST(j AS JSON)))",
-    "json_string(j)": "CAST(TRY_CAST(j AS JSON) AS VARCHAR)",
-    "to_json(x)": "to_json(x)",
-    "json_array_items(j)": "TRY_CAST(TRY_CAST(j AS JSON) AS JSON[])",
-}
-_ARRAYS = {
-    "array_contains(a, x)": "coalesce(list_contains(a, x), false)",
-    "array_join(a, d)": "array_to_string(a, d)",
-    "array_position(a, x)": "coalesce(list_position(a, x), 0)",
-    "array_sum(a)": "list_sum(a)",
-    "array_max(a)": "list_max(a)",
-    "array_min(a)": "list_min(a)",
-    "array_sort(a)": "list_sort(a, 'ASC', 'NULLS FIRST')",
-    "array_distinct(a)": "list_distinct(a)",
-    "array_append(a, x)": "list_append(a, x)",
-    "array_slice(a, i, n)": "a[i:i + n - 1]",
-    "array_remove(a, x)": "list_filter(a, lambda e: e IS DISTINCT FROM x)",
-    "element_at(a, i)": "a[i]",
 }
 
 
 def all_macros() -> dict[str, str]:
     """Signature -> body, in the order they must be made."""
     return {
+        **JSON,
         **_CASTS,
         **_unit_macros(),
         **_field_macros(),
         **_DATES,
-        **_TEXT,
-        **_NUMBERS,
-        **_JSON,
-        **_ARRAYS,
+        **TEXT,
+        **NUMBERS,
+        **ARRAYS,
+        **SETS,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlglot
@@ -17,50 +17,35 @@ from embedded_starrocks.errors import (
     unknown_table,
     unsupported,
 )
-from embedded_starrocks.sql import functions, infoschema
-from embedded_starrocks.sql.functions import call, macro, shifted
-from embedded_starrocks.sql.types import INTEGER_BITS, from_sqlglot
+from embedded_starrocks.sql import functions, infoschema, kinds, tablefunctions
+from embedded_starrocks.sql.calls import call, macro
+from embedded_starrocks.sql.handlers import HANDLERS, finished_outputs, name_outputs
+from embedded_starrocks.sql.scopes import (
+    COLUMNS,
+    RELATION,
+    column_type,
+    find_cte,
+    in_order,
+    outputs,
+    sources,
+)
+from embedded_starrocks.sql.types import ColumnType
 from embedded_starrocks.storage.metadata import Catalog, Relation
 
 CATALOG = "default_catalog"
 _INFORMATION_SCHEMA = "information_schema"
-# Functions that keep a node of their own; everything else is a plain call.
-_OWN_NODES: frozenset[type[exp.Expr]] = frozenset(
-    (
-        exp.Anonymous,
-        exp.Array,
-        exp.Case,
-        exp.Cast,
-        exp.Coalesce,
-        exp.Count,
-        exp.Extract,
-        exp.GroupConcat,
-        exp.If,
-        exp.StrPosition,
-        exp.Struct,
-        exp.Substring,
-        exp.ToMap,
-        exp.Trim,
-        exp.TryCast,
-        exp.Unnest,
-        exp.CurrentDate,
-        exp.CurrentTimestamp,
-        exp.CurrentUser,
-        exp.Localtime,
-        exp.Localtimestamp,
-        exp.JSONExtract,
-        exp.JSONExtractScalar,
-        exp.RegexpLike,
-        exp.Exists,
-        exp.And,
-        exp.Or,
-        exp.Xor,
-        exp.VarMap,
-        exp.Map,
-        exp.GenerateSeries,
-    )
+_DUAL = "dual"
+# Functions whose node reaches DuckDB as it is; everything else is a call by our tables.
+_OWN_NODES: frozenset[type[exp.Expr]] = frozenset((exp.Unnest, exp.Exists, exp.GenerateSeries))
+_REFUSED_NODES = (
+    exp.Into,
+    exp.TableSample,
+    exp.Pivot,
+    exp.Lock,
+    exp.MatchRecognize,
+    exp.Command,
+    exp.Placeholder,
 )
-_REFUSED_NODES = (exp.Into, exp.TableSample, exp.Pivot, exp.Lock, exp.MatchRecognize)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,16 +105,16 @@ _Rewrite = Callable[[Any], exp.Expr]
 class Rewriter:
     """Rewrites one statement's expressions in place; use one instance a statement."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, columns: Mapping[str, ColumnType] | None = None) -> None:
+        """`columns` are the types of an expression's columns where no table gives them."""
         self._scope = scope
+        self._columns = {name.lower(): kind for name, kind in (columns or {}).items()}
         self.plan = Plan()
         self._large_columns: set[str] = set()
         self._handlers: dict[type[exp.Expr], _Rewrite] = {
             exp.Column: self._column,
             exp.Star: self._star,
             exp.Anonymous: self._call,
-            exp.Cast: self._cast,
-            exp.TryCast: self._cast,
             exp.SessionParameter: lambda node: self._value(scope.variable(node.name)),
             exp.Parameter: lambda node: self._value(scope.user_variable(node.name)),
             exp.CurrentUser: lambda _: self._constant("current_user"),
@@ -138,27 +123,31 @@ class Rewriter:
     def query(self, tree: exp.Expr) -> Plan:
         """A whole SELECT (or set operation) as DuckDB SQL."""
         if isinstance(tree, exp.Query):
-            _name_outputs(tree)
-        self.plan.sql = self.expression(tree)
+            name_outputs(tree)
+        tree = self.rewritten(tree)
+        if isinstance(tree, exp.Query):
+            finished_outputs(tree)
+            found = outputs(tree)
+            self.plan.has_largeint |= any(kind == kinds.LARGEINT for _, kind in found)
+        self.plan.sql = _generated(tree)
         return self.plan
 
     def expression(self, tree: exp.Expr) -> str:
         """Any part of a statement, rewritten, as DuckDB SQL."""
-        tree = self.rewritten(tree)
-        try:
-            return tree.sql(dialect="duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
-        except UnsupportedError as error:
-            raise unsupported(str(error)) from None
+        return _generated(self.rewritten(tree))
 
     def rewritten(self, tree: exp.Expr) -> exp.Expr:
         for refused in tree.find_all(*_REFUSED_NODES):
             raise unsupported(refused.sql("starrocks")[:80])
+        _without_hints(tree)
         for table in list(tree.find_all(exp.Table)):
             self._resolve(table)
         for wrapped in list(tree.find_all(exp.TableFromRows)):
-            self._resolve_wrapped(wrapped)
-        # Children first: what replaces a node is built from rewritten parts.
-        for node in reversed(list(tree.bfs())):
+            tablefunctions.unwrap(wrapped)
+        if self._columns:
+            tree.meta[COLUMNS] = self._columns
+        # Sources first, then children: what replaces a node is built from rewritten parts.
+        for node in in_order(tree):
             new = self._node(node)
             if new is not node:
                 if node is tree:
@@ -169,9 +158,12 @@ class Rewriter:
 
     def _resolve(self, table: exp.Table) -> None:
         if isinstance(table.this, exp.Func):
-            self._table_function(table)
+            tablefunctions.check(table)
             return
-        if not table.db and _is_cte(table):
+        if not table.db and find_cte(table) is not None:
+            return
+        if not table.db and table.name.lower() == _DUAL:
+            _remove_dual(table)
             return
         db = resolve_database(self._scope, table)
         shown = table.this.copy()
@@ -186,6 +178,7 @@ class Rewriter:
         else:
             relation = find_relation(self._scope, table)
             self.plan.reads.append(relation)
+            table.meta[RELATION] = relation
             self._large_columns.update(
                 column.name.lower() for column in relation.columns if column.type.name == "LARGEINT"
             )
@@ -196,41 +189,25 @@ class Rewriter:
         if not table.alias:
             table.set("alias", exp.TableAlias(this=shown))
 
-    def _table_function(self, table: exp.Table) -> None:
-        """generate_series(a, b), the one table function without TABLE() around it."""
-        name = table.this.name if isinstance(table.this, exp.Anonymous) else ""
-        if name.lower() != "generate_series":
-            raise functions.refused(name or table.this.sql("starrocks")[:60])
-        alias = table.args.get("alias")
-        if alias is None:
-            columns = [exp.to_identifier("generate_series")]
-            alias = exp.TableAlias(this=exp.to_identifier(name), columns=columns)
-            table.set("alias", alias)
-        table.this.set("this", "generate_series")
-        table.this.meta["done"] = True
-
-    def _resolve_wrapped(self, wrapped: exp.TableFromRows) -> None:
-        """TABLE(generate_series(a, b)) as a table."""
-        table = exp.Table(this=wrapped.this, alias=wrapped.args.get("alias"))
-        wrapped.replace(table)
-        self._table_function(table)
-
     def _node(self, node: exp.Expr) -> exp.Expr:
         """One node whose children are already rewritten; the same node if nothing changes."""
         if node.meta.get("done"):
             return node
-        handler = self._handlers.get(type(node)) or _REWRITES.get(type(node))
+        handler = self._handlers.get(type(node)) or HANDLERS.get(type(node))
         if handler is not None:
             return handler(node)
         if isinstance(node, exp.Func) and type(node) not in _OWN_NODES:
             raise functions.refused(node.sql_name().lower())
         return node
 
-    def _column(self, node: exp.Expr) -> exp.Expr:
+    def _column(self, node: exp.Column) -> exp.Expr:
         self._note_large(node)
+        kind = column_type(node)
+        if not isinstance(node.this, exp.Star):
+            node = _field_path(node, kind)
         node.set("db", None)
         node.set("catalog", None)
-        return node
+        return kinds.typed(node, kind)
 
     def _star(self, node: exp.Expr) -> exp.Expr:
         self._note_large(node)
@@ -245,18 +222,13 @@ class Rewriter:
 
     def _call(self, node: exp.Anonymous) -> exp.Expr:
         name = node.name.lower()
-        arguments: list[exp.Expr] = list(node.expressions)
-        builder = functions.BUILDERS.get(name)
-        if builder is not None:
-            return builder(name, arguments)
-        if name in functions.AGGREGATES:
-            return call(functions.AGGREGATES[name], *arguments)
-        if name in functions.WINDOWS:
-            return call(functions.WINDOWS[name], *arguments)
-        if name in functions.SCALARS:
-            return call(functions.SCALARS[name], *arguments)
-        if name in functions.MACROS:
-            return macro(functions.MACROS[name], *arguments)
+        if isinstance(node.this, exp.Identifier) and node.this.args.get("quoted"):
+            raise functions.refused(name)
+        if isinstance(node.parent, exp.Dot) and node.parent.expression is node:
+            raise unsupported(f"a function of a database: {node.parent.sql('starrocks')[:60]}")
+        made = functions.answered(name, list(node.expressions))
+        if made is not None:
+            return functions.placed(node, made)
         if name == "default":
             raise semantic_error("DEFAULT is allowed in VALUES only")
         return self._constant(name)
@@ -265,38 +237,47 @@ class Rewriter:
         value = self._scope.session_function(name)
         if value is None and name not in ("database", "schema"):
             raise functions.refused(name)
-        self.plan.is_volatile = True
-        return exp.convert(value)
+        return self._value(value)
 
     def _value(self, value: str | int | None) -> exp.Expr:
         self.plan.is_volatile = True
         return exp.convert(value)
 
-    def _cast(self, node: exp.Cast) -> exp.Expr:
-        kind = node.args["to"]
-        if kind.this in (exp.DType.UINT, exp.DType.UBIGINT):
-            target = "BIGINT"
-        else:
-            column_type = from_sqlglot(kind)
-            target = column_type.name
-        operand = node.this
-        if target == "LARGEINT":
-            self.plan.has_largeint = True
-        if target in INTEGER_BITS:
-            operand = macro("whole_part", operand)
-        elif target == "DATE":
-            return macro("to_date", operand)
-        elif target == "DATETIME":
-            return macro("to_datetime", operand)
-        elif target == "BOOLEAN":
-            return macro("to_boolean", operand)
-        elif target in ("VARCHAR", "CHAR"):
-            return macro("to_text", operand)
-        elif target == "JSON":
-            raise unsupported("CAST AS JSON; use PARSE_JSON or TO_JSON")
-        duckdb_type = "BIGINT" if kind.this in (exp.DType.UINT, exp.DType.UBIGINT) else None
-        to = exp.DataType.build(duckdb_type or column_type.duckdb(), dialect="duckdb")
-        return exp.TryCast(this=operand, to=to)
+
+def _generated(tree: exp.Expr) -> str:
+    try:
+        return tree.sql(dialect="duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise unsupported(str(error)) from None
+
+
+def _without_hints(tree: exp.Expr) -> None:
+    """Hints change how StarRocks plans, never what it answers."""
+    for hint in list(tree.find_all(exp.Hint)):
+        if isinstance(hint.parent, exp.Select):
+            hint.pop()
+
+
+def _field_path(node: exp.Column, kind: object) -> exp.Column:
+    """s.a and t.s.a stay as they are: DuckDB tells a field of a struct from a table's column."""
+    if kind is None and node.args.get("db") is not None:
+        parts = [part.copy() for part in node.parts]
+        # Of db.table.column and table.struct.field only the second has a table of that name.
+        made = exp.Column(this=parts[-1], table=parts[-2])
+        made.parent = node.parent
+        if _knows_table(node, parts[0].name):
+            return node
+        return made
+    return node
+
+
+def _knows_table(node: exp.Expr, name: str) -> bool:
+    at: exp.Expr | None = node
+    while at is not None:
+        at = at.parent
+        if isinstance(at, exp.Select):
+            return any(each.alias_or_name.lower() == name.lower() for each in sources(at))
+    return False
 
 
 def _only_visible(table: exp.Table, name: str, visible: frozenset[tuple[str, str]]) -> exp.Subquery:
@@ -309,107 +290,12 @@ def _only_visible(table: exp.Table, name: str, visible: frozenset[tuple[str, str
     return subquery
 
 
-def _is_cte(table: exp.Table) -> bool:
-    wanted = table.name.lower()
-    node: exp.Expr | None = table
-    while node is not None:
-        with_ = node.args.get("with_")
-        if with_ is not None:
-            for cte in with_.expressions:
-                if cte.alias.lower() == wanted and (
-                    with_.args.get("recursive") or not _inside(table, cte)
-                ):
-                    return True
-        node = node.parent
-    return False
+def _remove_dual(table: exp.Table) -> None:
+    """FROM dual, the table without rows or columns that gives one row."""
+    parent = table.parent
+    if not isinstance(parent, exp.From) or not isinstance(parent.parent, exp.Select):
+        raise unsupported("dual beside other tables")
+    parent.parent.set("from_", None)
 
 
-def _inside(node: exp.Expr, outer: exp.Expr) -> bool:
-    at: exp.Expr | None = node
-    while at is not None:
-        if at is outer:
-            return True
-        at = at.parent
-    return False
-
-
-def _interval_arithmetic(node: exp.Add | exp.Sub) -> exp.Expr:
-    verb = "sub" if isinstance(node, exp.Sub) else "add"
-    if isinstance(node.expression, exp.Interval):
-        return shifted(node.this, node.expression, verb)
-    if isinstance(node.this, exp.Interval) and verb == "add":
-        return shifted(node.expression, node.this, verb)
-    return node
-
-
-def _like(node: exp.Like) -> exp.Expr:
-    # Backslash escapes by default in StarRocks; DuckDB has no default escape.
-    if isinstance(node.parent, exp.Escape):
-        return node
-    if "\\" not in node.expression.name and isinstance(node.expression, exp.Literal):
-        return node
-    return exp.Escape(this=node.copy(), expression=exp.Literal.string("\\"))
-
-
-def _group_concat(node: exp.GroupConcat) -> exp.Expr:
-    separator = node.args.get("separator") or exp.Literal.string(",")
-    inner = node.this
-    order = inner.expressions if isinstance(inner, exp.Order) else []
-    value = inner.this if isinstance(inner, exp.Order) else inner
-    if isinstance(value, exp.Distinct):
-        return _distinct_concat(value, order, separator)
-    first = macro("to_text", value)
-    last = exp.Order(this=separator, expressions=order) if order else separator
-    return call("string_agg", first, last)
-
-
-def _distinct_concat(value: exp.Distinct, order: list[exp.Expr], separator: exp.Expr) -> exp.Expr:
-    """Values are ordered by what they are, not by their text, then joined."""
-    if len(value.expressions) != 1:
-        raise unsupported("GROUP_CONCAT(DISTINCT ...) of several expressions; CONCAT them first")
-    item = value.expressions[0]
-    argument: exp.Expr = exp.Distinct(expressions=[item.copy()])
-    if order:
-        argument = exp.Order(this=argument, expressions=order)
-    collected = exp.Filter(
-        this=call("array_agg", argument),
-        expression=exp.Where(this=exp.not_(exp.Is(this=item.copy(), expression=exp.Null()))),
-    )
-    each = exp.to_identifier("__item")
-    text = exp.Lambda(this=macro("to_text", exp.column(each.copy())), expressions=[each])
-    return call("array_to_string", call("list_transform", collected, text), separator)
-
-
-def _json_arrow(node: exp.JSONExtract | exp.JSONExtractScalar) -> exp.Expr:
-    path = exp.Literal.string(node.expression.sql(dialect="duckdb").strip("'"))
-    return macro("json_query", node.this, path)
-
-
-_REWRITES: dict[type[exp.Expr], _Rewrite] = {
-    exp.Add: _interval_arithmetic,
-    exp.Sub: _interval_arithmetic,
-    exp.Mod: lambda node: macro("mod", node.this, node.expression),
-    exp.JSONExtract: _json_arrow,
-    exp.JSONExtractScalar: _json_arrow,
-    exp.Like: _like,
-    exp.GroupConcat: _group_concat,
-    exp.Extract: lambda node: macro(node.name.lower(), node.expression),
-    exp.CurrentDate: lambda _: macro("curdate"),
-    exp.CurrentTimestamp: lambda _: macro("now"),
-    exp.Localtime: lambda _: macro("now"),
-    exp.Localtimestamp: lambda _: macro("now"),
-}
-
-
-def _name_outputs(tree: exp.Expr) -> None:
-    """Name each unnamed output by its own text, as StarRocks does."""
-    query: exp.Expr = tree
-    while isinstance(query, exp.SetOperation | exp.Subquery):
-        query = query.this
-    if not isinstance(query, exp.Select):
-        return
-    for index, output in enumerate(query.expressions):
-        if isinstance(output, exp.Alias | exp.Column | exp.Star) or output.is_star:
-            continue
-        name = output.sql(dialect="starrocks", normalize_functions="lower", comments=False)
-        query.expressions[index].replace(exp.alias_(output.copy(), name, quoted=True))
+__all__ = ["CATALOG", "Plan", "Rewriter", "Scope", "call", "find_relation", "macro"]

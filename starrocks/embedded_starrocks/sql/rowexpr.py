@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from embedded_starrocks.errors import semantic_error, unknown_column
-from embedded_starrocks.sql import dialect
+from embedded_starrocks.sql import dialect, kinds
 from embedded_starrocks.sql.rewrite import Rewriter, Scope
+from embedded_starrocks.sql.types import ColumnType
 from embedded_starrocks.storage.metadata import Catalog, Relation, quoted
 
 _NOT_OF_A_ROW = (exp.Query, exp.Table, exp.AggFunc, exp.Window)
@@ -40,8 +41,17 @@ def parse_row_expression(text: str) -> exp.Expr:
     return found
 
 
-def row_sql(catalog: Catalog, text: str, name_of: Callable[[str], str | None]) -> str:
-    """DuckDB SQL of an expression; `name_of` gives the SQL identifier that a column name means."""
+def row_sql(
+    catalog: Catalog,
+    text: str,
+    name_of: Callable[[str], str | None],
+    relation: Relation | None = None,
+) -> str:
+    """DuckDB SQL of an expression; `name_of` gives the SQL identifier that a column name means.
+
+    A column of `relation` has its type; any other name is a field of a load, which is text.
+    """
+    types: dict[str, ColumnType] = {}
     tree = parse_row_expression(text)
     for column in list(tree.find_all(exp.Column)):
         found = name_of(column.name)
@@ -49,7 +59,9 @@ def row_sql(catalog: Catalog, text: str, name_of: Callable[[str], str | None]) -
             raise unknown_column(column.name, text[:80])
         column.set("table", None)
         column.set("this", exp.to_identifier(found, quoted=True))
-    return Rewriter(_scope(catalog)).expression(tree)
+        known = relation.column(found.removeprefix("__v_")) if relation is not None else None
+        types[found] = kinds.VARCHAR if known is None else known.type
+    return Rewriter(_scope(catalog), types).expression(tree)
 
 
 def generated_columns(catalog: Catalog, relation: Relation) -> Mapping[str, str]:
@@ -62,7 +74,7 @@ def generated_columns(catalog: Catalog, relation: Relation) -> Mapping[str, str]
     found = {}
     for column in relation.columns:
         if column.generated:
-            value = row_sql(catalog, column.generated, name_of)
+            value = row_sql(catalog, column.generated, name_of, relation)
             found[column.name] = f"CAST({value} AS {column.type.duckdb()})"
     return found
 

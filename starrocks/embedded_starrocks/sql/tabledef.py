@@ -191,7 +191,7 @@ def with_words(column: Column, words: TableWords | None) -> Column:
             )
         generated = sql_text(parse_row_expression(generated))
     aggregate = words.aggregates.get(name, "")
-    if aggregate.endswith("_UNION"):
+    if aggregate == "PERCENTILE_UNION":
         raise unsupported(f"aggregate {aggregate} of column '{column.name}'")
     return dataclasses.replace(column, aggregate=aggregate, generated=generated)
 
@@ -208,6 +208,7 @@ def relation_from(create: exp.Create, db: str, name: str, columns: tuple[Column,
     _check_keys(model, keys, columns)
     _check_values(model, keys, columns)
     keys = tuple(column.name for column in columns[: len(keys)])
+    _check_distribution(model, keys, clauses.distributed_by)
     if model == "PRIMARY":
         columns = tuple(
             dataclasses.replace(column, nullable=False) if column.name in keys else column
@@ -239,7 +240,7 @@ def _check_columns(columns: tuple[Column, ...]) -> None:
         seen.add(column.name.lower())
 
 
-_NO_KEY = ("FLOAT", "DOUBLE", "JSON", "ARRAY", "MAP", "STRUCT", "VARBINARY")
+_NO_KEY = ("FLOAT", "DOUBLE", "JSON", "ARRAY", "MAP", "STRUCT", "VARBINARY", "BITMAP", "HLL")
 
 
 def _default_keys(columns: tuple[Column, ...]) -> tuple[str, ...]:
@@ -266,6 +267,18 @@ def _check_keys(model: str, keys: tuple[str, ...], columns: tuple[Column, ...]) 
                 "Key columns should be a ordered prefix of the schema: "
                 f"'{columns[position].name}' stands where '{key}' is expected ({model} KEY)"
             )
+
+
+def _check_distribution(model: str, keys: tuple[str, ...], distributed_by: str) -> None:
+    """Rows of one key must lie together, but for DUPLICATE tables."""
+    inside = distributed_by.removeprefix("HASH(").partition(")")[0]
+    if model == "DUPLICATE" or not distributed_by.startswith("HASH("):
+        return
+    known = {key.lower() for key in keys}
+    for name in inside.split(","):
+        column = name.strip().strip("`")
+        if column.lower() not in known:
+            raise semantic_error(f"Distribution column[{column}] is not key column ({model} KEY)")
 
 
 def _check_values(model: str, keys: tuple[str, ...], columns: tuple[Column, ...]) -> None:

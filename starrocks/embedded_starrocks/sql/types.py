@@ -46,6 +46,9 @@ _DUCKDB = {
     "VARBINARY": "BLOB",
     "CHAR": "VARCHAR",
     "VARCHAR": "VARCHAR",
+    # Sets are lists: of the numbers themselves, or of their hashes (see `macros_collections.py`).
+    "BITMAP": "UBIGINT[]",
+    "HLL": "UBIGINT[]",
 }
 # COLUMN_SIZE of information_schema.columns; the Flink connector compares it with its own types.
 _SIZES = {
@@ -60,6 +63,7 @@ _SIZES = {
     "DATE": 10,
     "DATETIME": 19,
 }
+_SETS = ("BITMAP", "HLL")
 INTEGER_BITS = {"TINYINT": 8, "SMALLINT": 16, "INT": 32, "BIGINT": 64, "LARGEINT": 128}
 
 
@@ -110,6 +114,8 @@ class ColumnType:
     @property
     def data_type(self) -> str:
         """DATA_TYPE of information_schema.columns."""
+        if self.name == "LARGEINT":
+            return "bigint unsigned"
         return self.shown() if self.parts else self.name.lower()
 
     @property
@@ -186,6 +192,10 @@ def from_sqlglot(kind: exp.DataType) -> ColumnType:
         return _text_type(kind, "CHAR")
     if kind.this in (exp.DType.DECIMAL, exp.DType.DECIMAL32, exp.DType.DECIMAL64):
         return _decimal_type(kind)
+    if kind.this == exp.DType.HLLSKETCH:
+        return ColumnType("HLL")
+    if kind.this == exp.DType.USERDEFINED and str(kind.args.get("kind", "")).upper() in _SETS:
+        return ColumnType(str(kind.args["kind"]).upper())
     nested = _nested_type(kind)
     if nested is None:
         raise unsupported(f"column type {kind.sql('starrocks')}")
@@ -195,6 +205,8 @@ def from_sqlglot(kind: exp.DataType) -> ColumnType:
 def from_duckdb(text: str) -> ColumnType:
     """The StarRocks type for a type that DuckDB inferred, as for a CREATE TABLE AS column."""
     upper = text.upper()
+    if upper == "UBIGINT[]":
+        raise unsupported("a table made from a query with a BITMAP or an HLL; create it first")
     for name, stored in _DUCKDB.items():
         if upper == stored and name not in ("CHAR", "VARCHAR"):
             return ColumnType(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embedded_starrocks.sql.macros import SCHEMA
+from embedded_starrocks.sql.macros_values import SCHEMA
 from embedded_starrocks.sql.types import INTEGER_BITS, ColumnType
 from embedded_starrocks.storage.metadata import Column
 
@@ -27,8 +27,19 @@ def converted(source: str, source_type: str, target: ColumnType) -> str:
     if target.is_text:
         text = f"{SCHEMA}.to_text({source})"
         return f"CASE WHEN strlen({text}) <= {target.length} THEN {text} END"
+    if target.name == "STRUCT" and source_type.startswith(("STRUCT(", "TUPLE(")):
+        return _struct_by_position(source, target)
     named = _CONVERSIONS.get(target.name)
     return f"{SCHEMA}.{named}({source})" if named else f"TRY_CAST({source} AS {stored})"
+
+
+def _struct_by_position(source: str, target: ColumnType) -> str:
+    """A struct with the target's names: StarRocks takes fields by their position."""
+    fields = ", ".join(
+        f'"{name}" := TRY_CAST(struct_extract_at({source}, {index}) AS {part.duckdb()})'
+        for index, (name, part) in enumerate(zip(target.fields, target.parts, strict=True), 1)
+    )
+    return f"CASE WHEN {source} IS NOT NULL THEN struct_pack({fields}) END"
 
 
 def _from_text(source: str, target: ColumnType) -> str:

@@ -63,7 +63,6 @@ class Engine:
             f"SET temp_directory = '{temporary}'",
             f"SET wal_autocheckpoint = '{WAL_LIMIT}'",
             "SET GLOBAL TimeZone = 'UTC'",
-            "SET default_null_order = 'NULLS_FIRST_ON_ASC_LAST_ON_DESC'",
             "SET error_on_division_by_zero = false",
             "SET autoinstall_known_extensions = false",
             "SET autoload_known_extensions = false",

@@ -185,6 +185,8 @@ def create_metadata(connection: duckdb.DuckDBPyConnection) -> None:
 
 def parse_type(text: str) -> ColumnType:
     """A type as `ColumnType.shown` wrote it."""
+    if text in ("bitmap", "hll"):
+        return ColumnType(text.upper())
     return from_sqlglot(exp.DataType.build(text, dialect="starrocks"))
 
 

@@ -234,7 +234,7 @@ def _plan(
     skipped = "false"
     if options.where:
         names = _names_of(relation, reader)
-        skipped = f"NOT coalesce({row_sql(catalog, options.where, names)}, false)"
+        skipped = f"NOT coalesce({row_sql(catalog, options.where, names, relation)}, false)"
     columns = tuple(
         column.name for column in relation.columns if column.name in given or column.name in derived
     )
@@ -282,7 +282,7 @@ def _derived(
         column = relation.column(name)
         if column is None or column.generated:
             raise LoadError(f"column {name} of header columns is not in the table")
-        found[column.name] = row_sql(catalog, text, name_of)
+        found[column.name] = row_sql(catalog, text, name_of, relation)
     return found
 
 

@@ -194,6 +194,8 @@ def _aggregated(column: Column) -> str:
     name = quoted(column.name)
     if column.aggregate in _PLAIN_AGGREGATES:
         value = f"{_PLAIN_AGGREGATES[column.aggregate]}({name})"
+    elif column.aggregate in ("BITMAP_UNION", "HLL_UNION"):
+        value = f"list_sort(list_distinct(flatten(list({name}))))"
     elif column.aggregate == "REPLACE_IF_NOT_NULL":
         value = f"last({name} ORDER BY {_ORDER}) FILTER ({name} IS NOT NULL)"
     else:
