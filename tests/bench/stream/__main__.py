@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tests.bench.figures import Figure, report
+from tests.bench.firms import firms
 from tests.bench.stream.broker_outage import broker_outage
 from tests.bench.stream.burst import burst
 from tests.bench.stream.latency import added, critical
@@ -19,6 +20,7 @@ from tests.bench.stream.rate import rate
 from tests.bench.stream.restart import restart
 from tests.bench.stream.servers import Servers, running_servers
 from tests.bench.stream.shares import shares
+from tests.bench.stream.standby import standby
 
 BENCHMARKS: dict[str, Callable[[Servers, Options], list[Figure]]] = {
     "rate": rate,
@@ -29,6 +31,8 @@ BENCHMARKS: dict[str, Callable[[Servers, Options], list[Figure]]] = {
     "broker_outage": broker_outage,
     "outage": outage,
     "restart": restart,
+    "standby": standby,
+    "firms": lambda _servers, _options: firms(),
 }
 
 

@@ -7,6 +7,7 @@ import msgspec
 from emdata.contracts import Priority
 from emdata.envelope import Accepted, Draft
 from stream_manager.buffer import Drafts, blocks_of
+from stream_manager.prepared import PreparedBatch
 from tests.bench.stream.records import contract_of, rows
 
 READY = 1000
@@ -43,6 +44,21 @@ def drafts(dataset: str, priority: Priority, count: int = READY) -> list[Draft]:
 def groups(dataset: str, priority: Priority, size: int) -> list[Drafts]:
     """The same, as many as an append takes, in the columns that a session hands over."""
     return blocks_of(drafts(dataset, priority, size))
+
+
+def prepared(dataset: str, priority: Priority, count: int) -> PreparedBatch:
+    """The same, as a parser of tables gives them to a poll."""
+    made = drafts(dataset, priority, count)
+    return PreparedBatch(
+        record=contract_of(dataset),
+        kafka_keys=[one.kafka_key for one in made],
+        record_keys=[one.record_key for one in made],
+        versions=[one.record_version for one in made],
+        payloads=[one.payload for one in made],
+        key_hashes=[one.key_hash for one in made],
+        content_hashes=[one.content_hash for one in made],
+        priorities=[one.priority for one in made],
+    )
 
 
 def accepted(dataset: str, count: int = READY) -> list[Accepted]:

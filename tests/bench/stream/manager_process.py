@@ -27,12 +27,14 @@ from stream_manager.connector import StreamConfig
 from stream_manager.control import Control, ControlConfig
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.manager import StreamManager
+from stream_manager.prepared import Keys
 from stream_manager.producers import KafkaProducer, broker_answers
-from tests.bench.stream.drafts import groups
+from tests.bench.stream.drafts import groups, prepared
 from tests.bench.stream.feeds import KINDS, Feed
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 GROUP, OUTSTANDING = 250, 16
+ROWS_A_POLL = 5000
 
 
 class Worker:
@@ -121,6 +123,17 @@ class Worker:
                 await asyncio.wrap_future(pending.popleft())
         for future in pending:
             await asyncio.wrap_future(future)
+
+    async def polls(self, dataset: str, count: int) -> None:
+        """Run so many polls of 5,000 prepared records each, with all that their COMMITs hold."""
+        batch = prepared(dataset, Priority.NORMAL, ROWS_A_POLL)
+        await self.manager.be_certain_of_numbers()
+        for _ in range(count):
+            session = self.manager.new_session(
+                "polls", "bench", cursor={}, batch_size=1000, keys=Keys.REMEMBERED
+            )
+            await session.batch_prepared(batch)
+            await session.finish("ok")
 
     async def exit(self) -> None:
         """Stop as at SIGTERM."""

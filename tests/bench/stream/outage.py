@@ -71,8 +71,10 @@ def outage(servers: Servers, options: Options) -> list[Figure]:
     return [
         Figure("outage_lost", records - counted.distinct, "records", 0, 0),
         Figure("outage_memory", memory.highest, "MB", MEMORY_MB, MEMORY_MB),
-        Figure("replay_of_control", records / seconds / control, "C", 0, REPLAY_AIM, is_floor=True),
-        Figure("critical_p99_while_replaying", percentile(delays, 99), "ms", 60e3, CRITICAL_AIM_MS),
+        Figure(
+            "replay_of_control", records / seconds / control, "C", None, REPLAY_AIM, is_floor=True
+        ),
+        Figure("critical_p99_while_replaying", percentile(delays, 99), "ms", None, CRITICAL_AIM_MS),
     ]
 
 

@@ -11,9 +11,11 @@ from tests.bench.stream.options import Options
 from tests.bench.stream.servers import Servers
 from tests.bench.stream.topics import new_dataset, remove_dataset
 from tests.bench.stream.watcher import watching
+from tests.support.waiting import wait_for
 
 BUFFER_MB = 1024
-STEP = 100_000
+STEP = 20
+APPLIED_S = 300.0
 
 
 def restart(servers: Servers, options: Options) -> list[Figure]:
@@ -33,7 +35,9 @@ def _restart(servers: Servers) -> tuple[float, float]:
         try:
             with running_manager(servers) as manager:
                 while manager.usage["buffer_mb"] < BUFFER_MB:
-                    manager.ask("fill", dataset=dataset, priorities={"NORMAL": STEP})
+                    manager.ask("polls", dataset=dataset, count=STEP)
+                # PostgreSQL was there all the time, so it knows these polls.
+                wait_for(lambda: not manager.ask("usage")["unapplied"], APPLIED_S, "all polls")
                 size = manager.usage["buffer_mb"]
                 # Asleep, so that it sends nothing between the broker's return and its own end.
                 manager.pause()
