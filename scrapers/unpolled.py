@@ -5,7 +5,7 @@ Light, because the lineage reads it: the connectors themselves need clients of t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from emdata.contracts.base import Record
@@ -50,3 +50,17 @@ UNPOLLED = (
         off_because=_without_broker,
     ),
 )
+
+
+def off_unpolled(settings: Settings, off_datasets: Iterable[str]) -> dict[str, str]:
+    """Return why streams are off, by name; those made from datasets that are off are too."""
+    missing = set(off_datasets)
+    found = {}
+    for stream in UNPOLLED:
+        needed = [one.dataset.name for one in stream.made_from if one.dataset.name in missing]
+        reason = stream.off_because(settings)
+        if needed:
+            reason = f"made from {', '.join(needed)}, which is off"
+        if reason is not None:
+            found[stream.name] = reason
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -64,6 +64,7 @@ def run(
     push_keys = PushKeys(settings.push_keys_file, clock)
 
     off = {} if is_simulated else off_streams(find_scrapers().values(), settings)
+    off |= unpolled_off(settings, off)
 
     def streams() -> Streams:
         http = HttpClient.from_settings(settings, paths.mode, clock)
@@ -108,6 +109,26 @@ async def _beside(side: Coroutine[None, None, None], main: Coroutine[None, None,
     finally:
         task.cancel()
         await asyncio.wait({task})
+
+
+def unpolled_off(settings: Settings, off: Mapping[str, OffStream]) -> dict[str, OffStream]:
+    """Return the chosen streams that poll nothing and are off, by name."""
+    from scrapers.unpolled import UNPOLLED, off_unpolled
+    from stream_manager.off import OffStream
+
+    datasets = {name for stream in off.values() for name in stream.datasets}
+    reasons = off_unpolled(settings, datasets)
+    return {
+        stream.name: OffStream(
+            stream.name,
+            stream.emits[0].dataset.source,
+            tuple(record.dataset.name for record in stream.emits),
+            HEARTBEAT_SECONDS,
+            reasons[stream.name],
+        )
+        for stream in UNPOLLED
+        if stream.name in reasons and (not settings.streams or stream.name in settings.streams)
+    }
 
 
 def off_streams(

@@ -18,6 +18,7 @@ from emdata.state.ledger import balances, hours, is_landed
 from emdata.state.requests import answers, ask_polls
 from runtime.tasks import state_dsn
 from scrapers.base import find_scrapers
+from scrapers.unpolled import UNPOLLED
 from tests.e2e import recount
 from tests.e2e.witness import Difference, Simulator, differences, hour_differences
 from tests.support.platform import Platform, running_platform
@@ -26,7 +27,7 @@ from tests.support.waiting import wait_for
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SERVICES = "postgres,kafka,jobmanager,taskmanager,starrocks,simulator,manager"
-STREAMS = len(find_scrapers()) + 1  # and the notices, which are made from other records
+STREAMS = len(find_scrapers()) + len(UNPOLLED)
 KILLED = ("manager", "taskmanager", "kafka", "manager")
 
 

@@ -78,3 +78,12 @@ def test_a_fire_near_a_town_is_noticed_once_a_step_though_the_manager_is_killed(
     assert len(json.loads(found[-1]["cause_ids"])) == 6
     assert all(one["is_machine_made"] and one["is_advisory"] for one in found)
     assert {one["priority"] for one in found} == {1}, "HIGH, whatever happens"
+
+
+def test_a_stream_without_its_broker_is_shown_as_off(platform: Platform) -> None:
+    query = "SELECT is_on FROM streams WHERE stream IN ('iot_mqtt', 'escalation_notices')"
+    wait_for(
+        lambda: sorted(row["is_on"] for row in platform.state_sql(query)) == [False, True],
+        60,
+        "both streams to be registered",
+    )
