@@ -49,7 +49,7 @@ def test_pymysql_reads_every_type(server: RunningServer) -> None:
         "é'\\\n",
         datetime.date(2026, 11, 21),
         NOW,
-        '{"a":1}',
+        '{"a": 1}',
         "[1,null]",
     )
     assert empty == (2,) + (None,) * 11

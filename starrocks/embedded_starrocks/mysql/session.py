@@ -23,6 +23,7 @@ from embedded_starrocks.mysql.resultset import (
     ResultSet,
     Row,
     column_definition,
+    payloads,
     text_rows,
 )
 from embedded_starrocks.sql.context import Context, Session, Sessions
@@ -209,8 +210,10 @@ class Connection:
             status = handshake.STATUS_AUTOCOMMIT
             if index + 1 < len(found):
                 status |= handshake.STATUS_MORE_RESULTS
+            context.session.wants_encoded = True
             result = await self._run(context, tokens, text)
-            await self._send(result, status, text_rows)
+            is_encoded = isinstance(result, ResultSet) and result.is_encoded
+            await self._send(result, status, payloads if is_encoded else text_rows)
 
     async def _run(self, context: Context, tokens: list[Token], text: str) -> Result:
         loop = asyncio.get_running_loop()
@@ -219,6 +222,7 @@ class Connection:
     async def _execute(self, context: Context, body: bytes) -> None:
         tokens, sql = self._prepared.bound(body)
         context.session.statement = sql
+        context.session.wants_encoded = False
         result = await self._run(context, tokens, sql)
         await self._send(result, handshake.STATUS_AUTOCOMMIT, prepared.binary_rows)
 

@@ -117,6 +117,8 @@ class Session:
     # Roles chosen by SET ROLE; None stands for the user's default roles.
     roles: frozenset[str] | None = None
     transaction: Transaction | None = None
+    # Whether large results may come as payloads of the text protocol.
+    wants_encoded: bool = False
 
     def close(self) -> None:
         """Throw away what is not committed, and let go of DuckDB."""

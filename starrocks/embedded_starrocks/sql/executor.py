@@ -27,6 +27,7 @@ from embedded_starrocks.sql import (
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.query import run_query
+from embedded_starrocks.sql.reading import read
 from embedded_starrocks.sql.tablewords import take_table_words
 from embedded_starrocks.sql.translate import translated
 
@@ -98,6 +99,8 @@ def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
     handler = _BY_TWO_WORDS.get((words[0], words[1])) or _BY_WORD.get(words[0])
     if handler is not None:
         return handler(context, found, sql)
+    if words[0] == "SELECT":
+        return read(context, found, sql)
     if words[0] == "SUBMIT":
         return tasks.submit(context, found, sql, execute)
     if words[0] == "ALTER":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import time
 from collections.abc import Iterator
 
 import duckdb
@@ -12,6 +13,7 @@ from embedded_starrocks.errors import StartupError
 from embedded_starrocks.mysql.auth import stored_hash
 from embedded_starrocks.sql.infoschema import create_views
 from embedded_starrocks.sql.macros import create_macros
+from embedded_starrocks.sql.plans import PlanCache
 from embedded_starrocks.storage.engine import Engine
 from embedded_starrocks.storage.labels import Labels
 from embedded_starrocks.storage.metadata import (
@@ -23,6 +25,7 @@ from embedded_starrocks.storage.metadata import (
 )
 from embedded_starrocks.storage.rights import ROOT
 
+ESTIMATE_SECONDS = 10.0
 # DuckDB's own schemas, and ours, can't be names of databases.
 RESERVED_DATABASES = frozenset(
     {"main", "temp", "system", "pg_catalog", "information_schema", "embedded_starrocks", "sys"}
@@ -37,6 +40,9 @@ class Store:
         self.banner = banner
         # How often each table's rows changed since the start; views that follow it look here.
         self.changes: collections.Counter[int] = collections.Counter()
+        self.plans = PlanCache()
+        self._estimates: dict[tuple[str, str], int] = {}
+        self._estimated_at = -ESTIMATE_SECONDS
         try:
             with engine.write() as connection:
                 create_metadata(connection)
@@ -53,6 +59,22 @@ class Store:
     @property
     def catalog(self) -> Catalog:
         return self._catalog
+
+    def estimated_rows(self) -> dict[tuple[str, str], int]:
+        """Rows of each table as DuckDB knows them, at most ten seconds old."""
+        now = time.monotonic()
+        if now - self._estimated_at > ESTIMATE_SECONDS:
+            reader = self.engine.reader()
+            try:
+                rows = reader.execute(
+                    "SELECT schema_name, table_name, estimated_size FROM duckdb_tables() "
+                    "WHERE NOT temporary"
+                ).fetchall()
+            finally:
+                reader.close()
+            self._estimates = {(schema, table): size for schema, table, size in rows}
+            self._estimated_at = now
+        return self._estimates
 
     def note_change(self, relation_id: int) -> None:
         """A table's rows have changed; called behind the commit."""

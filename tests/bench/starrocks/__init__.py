@@ -1,0 +1,1 @@
+"""The embedded StarRocks against bare DuckDB in this process, on the same rows."""
