@@ -99,6 +99,10 @@ class Manager:
         self.process.kill()
         self.process.wait()
 
+    def buffer_mb(self) -> float:
+        """Size of its segments on disk."""
+        return sum(path.stat().st_size for path in self.buffer.glob("*.seg")) / 2**20
+
     def remove_buffer(self) -> None:
         """Remove what was never meant for Kafka."""
         shutil.rmtree(self.buffer)

@@ -61,6 +61,22 @@ class Watcher:
         """Wait until ``count`` records were read."""
         wait_for(lambda: len(self.since_offered) >= count, timeout, f"{count} records to be read")
 
+    def expect_news(self) -> None:
+        """Wait until nothing new comes, and forget when the first record came."""
+        last = -1
+
+        def is_quiet() -> bool:
+            nonlocal last
+            before, last = last, len(self.since_offered)
+            return before == last
+
+        wait_for(is_quiet, 60, "the consumer to be at the end", interval=0.5)
+        self.first_at = 0.0
+
+    def first(self, timeout: float) -> float:
+        """When the first record came, on the monotonic clock; waits for one."""
+        return wait_for(lambda: self.first_at, timeout, "a record", interval=0.01)
+
     def delays_after(self, at: float) -> list[float]:
         """Delays of records that were accepted after a wall-clock time in s."""
         pairs = zip(self.accepted, self.since_accepted, strict=False)
