@@ -7,7 +7,6 @@ connection, or no sign of life behind one) are records written in degraded mode.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 
 import httpx2
 
+from emdata.clock import Clock, SystemClock
 from emdata.errors import ServiceError, SourceUnavailable
 from emdata.state.clients import FIRST_CLIENT
 from emdata.telemetry import get_logger
@@ -70,6 +70,7 @@ class ManagerClient:
     timeout: float = 30.0
     fallback: Callable[[], Fallback] | None = None
     prepare: Callable[[], object] | None = None
+    clock: Clock = field(default_factory=SystemClock)
     _degraded: Fallback | None = field(default=None, init=False)
     _ask_again_at: float = field(default=0.0, init=False)
 
@@ -85,7 +86,7 @@ class ManagerClient:
         ServiceError when the request is refused as a whole.
         """
         body = b"[" + b",".join(records) + b"]"
-        if self.is_degraded and time.monotonic() < self._ask_again_at:
+        if self.is_degraded and self.clock.monotonic() < self._ask_again_at:
             return self._post_degraded(dataset, body, len(records))
         reasons = []
         for url in self.urls:
@@ -98,7 +99,7 @@ class ManagerClient:
             return _sent(f"stream manager at {url}", dataset, len(records), status, answer)
         if self.fallback is None:
             raise SourceUnavailable("; ".join(reasons))
-        self._ask_again_at = time.monotonic() + AGAIN_SECONDS
+        self._ask_again_at = self.clock.monotonic() + AGAIN_SECONDS
         return self._post_degraded(dataset, body, len(records))
 
     def close(self) -> None:
@@ -122,7 +123,11 @@ class ManagerClient:
         }
         try:
             answer = httpx2.post(
-                f"{url}/v1/records/{dataset}", content=body, headers=headers, timeout=self.timeout
+                f"{url}/v1/records/{dataset}",
+                content=body,
+                headers=headers,
+                timeout=self.timeout,
+                verify=_is_tls(url),
             )
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise _Away(f"stream manager at {url}: {error}") from error
@@ -168,10 +173,15 @@ def _sent(who: str, dataset: str, count: int, status: int, answer: bytes) -> Sen
 
 def _is_alive(url: str) -> bool:
     try:
-        httpx2.get(f"{url}/health", timeout=PROBE_SECONDS)
+        httpx2.get(f"{url}/health", timeout=PROBE_SECONDS, verify=_is_tls(url))
     except httpx2.HTTPError:
         return False
     return True
+
+
+def _is_tls(url: str) -> bool:
+    """Whether certificates are to be loaded, which takes longer than a request on loopback."""
+    return url.startswith("https:")
 
 
 def _is_standby(answer: httpx2.Response) -> bool:

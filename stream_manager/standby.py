@@ -1,7 +1,7 @@
 """A manager that waits: it takes a writer's buffer over when its holder is gone.
 
 It takes over when the lease has expired by the database's clock, and either the buffer's lock is
-free (the holder died) or the holder shows no life in the shared directory for two leases' time
+free (the holder died) or the holder shows no life in the shared directory for one and a half leases
 (it was stopped, or its machine hangs). A holder that lost only PostgreSQL goes on showing life,
 and while the standby itself cannot reach PostgreSQL it takes nothing over.
 """
@@ -20,7 +20,7 @@ from emdata.telemetry import get_logger
 from stream_manager.fence import BufferInUse, Claim, Sighting, claim, sight
 
 log = get_logger(__name__)
-SILENT_LEASES = 2.0  # how many leases' time a holder that keeps its lock must be silent
+SILENT_LEASES = 1.5  # how many leases' time a holder that keeps its lock must be silent
 LOOKS = 6  # within the life of a lease
 
 

@@ -68,7 +68,7 @@ class Manager:
         """What it says it is; empty while it does not answer."""
         return str(self.status().get("high_availability", {}).get("role", ""))
 
-    def wait_role(self, role: str, timeout: float = 40) -> None:
+    def wait_role(self, role: str, timeout: float = 90) -> None:
         """Wait until it says that it is active, or standby."""
         try:
             wait_for(lambda: self.role == role, timeout, f"port {self.port} to be {role}")
