@@ -110,9 +110,10 @@ def sight(base: Path) -> Sighting:
         os.close(fd)
 
 
-def claim(base: Path, *, even_from: int | None = None) -> Claim:
+def claim(base: Path, *, even_from: int | None = None, is_takeover: bool = False) -> Claim:
     """Take a writer's log.
 
+    is_takeover: the holder before may live on another machine, whatever its lock says.
     Raises BufferInUse when another process has it, unless it is turn ``even_from``, whose holder
     was found without a sign of life. Raises OSError when the disk refuses.
     """
@@ -125,7 +126,7 @@ def claim(base: Path, *, even_from: int | None = None) -> Claim:
             raise _in_use(base)
         _move_old_layout(base, turn)
         directory = _next_turn(base, turn)
-        if is_stolen:
+        if is_stolen or is_takeover:
             _copy_newest(directory)
         _sync(base)
         for lock in (_lock_path(base, turn), base / "lock", directory / "lock"):

@@ -85,7 +85,8 @@ class Standby:
         if lease is None:
             return None  # another standby was quicker, or the holder is back
         try:
-            taken = claim(self._base, even_from=found.turn if found.is_locked else None)
+            even_from = found.turn if found.is_locked else None
+            taken = claim(self._base, even_from=even_from, is_takeover=True)
         except BufferInUse as error:
             log.info("takeover_given_up", reason=str(error))
             release_lease(self._engine, self._writer, self._holder)

@@ -81,13 +81,18 @@ def test_a_fenced_holder_finds_none_of_its_paths(tmp_path: Path) -> None:
     new.check()
 
 
-def test_bytes_that_a_fenced_holder_writes_late_reach_no_file_of_the_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_lock_seen", [True, False])
+def test_bytes_that_a_fenced_holder_writes_late_reach_no_file_of_the_log(
+    tmp_path: Path, is_lock_seen: bool
+) -> None:
     old = claim(tmp_path)
     names = [f"{number:020d}.seg" for number in (1, 2, 3)]
     for name in names:
         (old.directory / name).write_bytes(b"acknowledged")
     still_open = [os.open(old.directory / name, os.O_WRONLY | os.O_APPEND) for name in names[1:]]
-    new = steal(tmp_path)
+    if not is_lock_seen:
+        old.close()  # as a lock looks that another machine does not see
+    new = steal(tmp_path) if is_lock_seen else claim(tmp_path, is_takeover=True)
     for fd in still_open:
         os.write(fd, b"too late")
         os.fsync(fd)
