@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import ssl
 from pathlib import Path
 
 from embedded_starrocks.errors import StartupError
@@ -27,6 +28,7 @@ class Config:
     max_connections: int = 256
     max_load_bytes: int = 256 * 1024 * 1024
     label_keep_seconds: int = 3 * 86400
+    tls: ssl.SSLContext | None = None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +54,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-load-mb", type=int, default=256, help="largest body of one load, in MiB"
     )
+    parser.add_argument(
+        "--label-keep-seconds", type=int, default=3 * 86400, help="age of forgotten labels"
+    )
+    parser.add_argument("--tls-cert", type=Path, help="certificate (PEM) that MySQL clients get")
+    parser.add_argument("--tls-key", type=Path, help="its key (PEM)")
     return parser
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """The context of a certificate and its key; clients may, and need not, use it."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise StartupError("--tls-cert and --tls-key go together")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartupError(f"--tls-cert {certificate}, --tls-key {key}: {error}") from None
+    return context
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:
@@ -85,6 +107,7 @@ def parse_arguments(arguments: list[str]) -> Config:
     _check_range("--threads", given.threads, 1, 256)
     _check_range("--max-connections", given.max_connections, 1, 10_000)
     _check_range("--max-load-mb", given.max_load_mb, 1, 10_240)
+    _check_range("--label-keep-seconds", given.label_keep_seconds, 1, 365 * 86400)
     if not _SIZE.match(given.memory_limit):
         raise StartupError(f"--memory-limit is {given.memory_limit!r}; write it as 512MB or 2GB")
     return Config(
@@ -98,4 +121,6 @@ def parse_arguments(arguments: list[str]) -> Config:
         threads=given.threads,
         max_connections=given.max_connections,
         max_load_bytes=given.max_load_mb * 1024 * 1024,
+        label_keep_seconds=given.label_keep_seconds,
+        tls=_tls(given.tls_cert, given.tls_key),
     )

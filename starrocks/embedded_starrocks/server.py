@@ -29,7 +29,7 @@ class Server:
         engine = Engine(config.data, config.memory_limit, config.threads)
         self._store = Store(engine, config.root_password, config.banner)
         self._sessions = Sessions()
-        self._mysql = MysqlListener(self._store, self._sessions, config.max_connections)
+        self._mysql = MysqlListener(self._store, self._sessions, config.max_connections, config.tls)
         self._loads = Loads(self._store, config.label_keep_seconds)
         self._http = HttpListener(self._store, self._loads, self._sessions, config.max_load_bytes)
         self._schedule = Scheduler(self._store, self._sessions)

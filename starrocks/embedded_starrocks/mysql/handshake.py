@@ -57,7 +57,13 @@ class Login:
     plugin: str
 
 
-def greeting(connection_id: int, nonce: bytes) -> bytes:
+def is_tls_request(payload: bytes) -> bool:
+    """Whether the client asks for TLS: a login cut off in front of the user's name."""
+    return len(payload) == 32 and bool(int.from_bytes(payload[:4], "little") & SSL)
+
+
+def greeting(connection_id: int, nonce: bytes, has_tls: bool = False) -> bytes:
+    capabilities = CAPABILITIES | SSL if has_tls else CAPABILITIES
     return (
         b"\x0a"
         + SERVER_VERSION.encode()
@@ -65,10 +71,10 @@ def greeting(connection_id: int, nonce: bytes) -> bytes:
         + connection_id.to_bytes(4, "little")
         + nonce[:8]
         + b"\0"
-        + (CAPABILITIES & 0xFFFF).to_bytes(2, "little")
+        + (capabilities & 0xFFFF).to_bytes(2, "little")
         + bytes((_CHARSET_UTF8,))
         + STATUS_AUTOCOMMIT.to_bytes(2, "little")
-        + (CAPABILITIES >> 16).to_bytes(2, "little")
+        + (capabilities >> 16).to_bytes(2, "little")
         + bytes((len(nonce) + 1,))
         + bytes(10)
         + nonce[8:]
@@ -84,7 +90,7 @@ def parse_login(payload: bytes) -> Login:
     capabilities = reader.integer(4)
     if not capabilities & PROTOCOL_41:
         raise SqlError(1043, "08S01", "Bad handshake: the client is too old (no 4.1 protocol)")
-    if capabilities & SSL:
+    if len(payload) == 32 and capabilities & SSL:
         raise SqlError(1043, "08S01", "Bad handshake: TLS is not offered by this server")
     reader.take(4 + 1 + 23)
     user = reader.until_zero().decode("utf-8", "replace")

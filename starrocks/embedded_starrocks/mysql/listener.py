@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -20,8 +21,15 @@ log = structlog.get_logger("embedded_starrocks")
 class MysqlListener:
     """Serves MySQL's protocol on one address."""
 
-    def __init__(self, store: Store, sessions: Sessions, max_connections: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sessions: Sessions,
+        max_connections: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._store = store
+        self._tls = tls
         self._sessions = sessions
         self._max_connections = max_connections
         self._threads = ThreadPoolExecutor(max_connections, thread_name_prefix="sql")
@@ -62,7 +70,7 @@ class MysqlListener:
             error = SqlError(1040, "08004", f"Too many connections (limit {self._max_connections})")
             await stream.send(handshake.error_packet(error))
             return
-        connection = Connection(stream, self._store, self._sessions, self._threads, peer)
+        connection = Connection(stream, self._store, self._sessions, self._threads, peer, self._tls)
         try:
             await connection.serve(writer)
         except (EOFError, TimeoutError):

@@ -6,7 +6,10 @@ Source: MySQL internals manual, "MySQL Packets" and "Protocol Basics".
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
+
+from embedded_starrocks.mysql.tls import TlsChannel
 
 MAX_PAYLOAD = 0xFFFFFF
 
@@ -95,10 +98,17 @@ class PacketStream:
         self._writer = writer
         self._max_bytes = max_bytes
         self._sequence = 0
+        self._tls: TlsChannel | None = None
 
     def restart(self) -> None:
         """Each command starts a new count of packets."""
         self._sequence = 0
+
+    async def start_tls(self, tls: ssl.SSLContext) -> None:
+        """Go on encrypted. Raises EOFError when the peer's handshake fails."""
+        channel = TlsChannel(tls, self._reader, self._writer)
+        await channel.handshake()
+        self._tls = channel
 
     async def read(self) -> bytes:
         """One payload. Raises ProtocolError, or EOFError when the peer is gone."""
@@ -119,6 +129,8 @@ class PacketStream:
 
     async def _exactly(self, count: int) -> bytes:
         try:
+            if self._tls is not None:
+                return await self._tls.exactly(count)
             return await self._reader.readexactly(count)
         except (asyncio.IncompleteReadError, ConnectionError):
             raise EOFError from None
@@ -158,6 +170,8 @@ class PacketStream:
 
     async def send_raw(self, framed: bytes) -> None:
         try:
+            if self._tls is not None:
+                framed = self._tls.wrapped(framed)
             self._writer.write(framed)
             await self._writer.drain()
         except ConnectionError:

@@ -25,6 +25,7 @@ MAX_STATEMENTS = 1024
 _UNSIGNED = 0x80
 _INTEGERS = {rs.TINY: "b", rs.SHORT: "h", 13: "h", rs.LONG: "i", 9: "i", rs.LONGLONG: "q"}
 _TIMES = (7, rs.DATE, rs.DATETIME)
+_TIME = 11
 
 
 @dataclasses.dataclass
@@ -137,6 +138,8 @@ def _parameter(kind: int, unsigned: bool, reader: PayloadReader) -> str:
         return f"CAST('{value!r}' AS DOUBLE)"
     if kind in _TIMES:
         return _time_parameter(kind, reader)
+    if kind == _TIME:
+        return _duration_parameter(reader)
     if kind in (0, rs.NEWDECIMAL):
         text = reader.lenenc_bytes().decode("ascii", "replace")
         if not text.lstrip("+-").replace(".", "", 1).isdigit():
@@ -158,6 +161,18 @@ def _time_parameter(kind: int, reader: PayloadReader) -> str:
     hour, minute, second = raw.integer(1), raw.integer(1), raw.integer(1)
     micro = f".{raw.integer(4):06d}" if raw.remaining else ""
     return f"'{date} {hour:02d}:{minute:02d}:{second:02d}{micro}'"
+
+
+def _duration_parameter(reader: PayloadReader) -> str:
+    """A TIME as text, hours beyond a day included."""
+    raw = PayloadReader(reader.lenenc_bytes())
+    if not raw.remaining:
+        return "'00:00:00'"
+    sign = "-" if raw.integer(1) else ""
+    hours = raw.integer(4) * 24 + raw.integer(1)
+    minute, second = raw.integer(1), raw.integer(1)
+    micro = f".{raw.integer(4):06d}" if raw.remaining else ""
+    return f"'{sign}{hours:02d}:{minute:02d}:{second:02d}{micro}'"
 
 
 def _quoted(raw: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import ssl
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -36,9 +37,16 @@ Answer = TypeVar("Answer")
 
 MAX_PACKET = 64 * 1024 * 1024
 LOGIN_SECONDS = 10.0
+MAX_SECONDS = 28_800
+INTERRUPTED = 1317
+_QUERIES = ("SELECT", "WITH", "(", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "SET", "USE", "KILL")
 _QUIT, _INIT_DB, _QUERY, _FIELD_LIST, _STATISTICS, _PING = 0x01, 0x02, 0x03, 0x04, 0x09, 0x0E
 _CHANGE_USER, _PREPARE, _EXECUTE, _LONG_DATA, _CLOSE, _RESET = 0x11, 0x16, 0x17, 0x18, 0x19, 0x1A
-_SET_OPTION, _RESET_CONNECTION = 0x1B, 0x1F
+_SET_OPTION, _RESET_CONNECTION, _PROCESS_KILL = 0x1B, 0x1F, 0x0C
+
+
+class _LoginFailed(SqlError):
+    """A refused change of the user; the connection ends behind it."""
 
 
 class Connection:
@@ -51,15 +59,18 @@ class Connection:
         sessions: Sessions,
         threads: Executor,
         peer: str,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._stream = stream
         self._store = store
         self._sessions = sessions
         self._threads = threads
         self._peer = peer
+        self._tls = tls
         self._multi_statements = False
         self._prepared = prepared.Statements()
         self._id = sessions.new_id()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def serve(self, disconnect: asyncio.StreamWriter) -> None:
         """From greeting to farewell. Raises EOFError when the peer is gone."""
@@ -80,9 +91,13 @@ class Connection:
 
     async def _login(self) -> Session | None:
         nonce = new_nonce()
-        await self._stream.send(handshake.greeting(self._id, nonce))
+        await self._stream.send(handshake.greeting(self._id, nonce, self._tls is not None))
         try:
-            login = handshake.parse_login(await self._stream.read())
+            first = await self._stream.read()
+            if self._tls is not None and handshake.is_tls_request(first):
+                await self._stream.start_tls(self._tls)
+                first = await self._stream.read()
+            login = handshake.parse_login(first)
             scramble = login.scramble
             if login.plugin != PLUGIN:
                 await self._stream.send(handshake.switch_plugin(nonce))
@@ -121,10 +136,20 @@ class Connection:
 
     # Commands
 
+    async def _read_command(self, context: Context) -> bytes:
+        """The next command; a client that is silent for wait_timeout is sent away."""
+        self._stream.restart()
+        idle = asyncio.get_running_loop().call_later(
+            _seconds(context, "wait_timeout"), context.session.disconnect
+        )
+        try:
+            return await self._stream.read()
+        finally:
+            idle.cancel()
+
     async def _command(self, context: Context) -> bool:
         """Answer one command; False when the client says goodbye."""
-        self._stream.restart()
-        payload = await self._stream.read()
+        payload = await self._read_command(context)
         if not payload:
             raise ProtocolError("empty command")
         command, body = payload[0], payload[1:]
@@ -132,11 +157,14 @@ class Connection:
             return False
         session = context.session
         session.killed = False
+        session.timed_out_after = 0.0
         session.started = datetime.datetime.now(datetime.UTC)
         try:
             await self._answer(context, command, body)
         except SqlError as error:
-            await self._stream.send(handshake.error_packet(error))
+            await self._stream.send(handshake.error_packet(_told(session, error)))
+            if isinstance(error, _LoginFailed):
+                return False
         except (EOFError, ProtocolError):
             raise
         except Exception as error:  # a defect must not end the client's connection
@@ -144,6 +172,7 @@ class Connection:
             problem = f"internal error of embedded StarRocks: {type(error).__name__}: {error}"
             await self._stream.send(handshake.error_packet(execution_error(problem)))
         finally:
+            self._cancel_timer()
             session.statement = ""
             session.started = datetime.datetime.now(datetime.UTC)
         return True
@@ -174,8 +203,7 @@ class Connection:
         """Commands about the connection itself."""
         if command == _RESET_CONNECTION:
             self._prepared = prepared.Statements()
-            context.session.variables.clear()
-            context.session.user_variables.clear()
+            context.session.reset(context.session.user)
             await self._ok()
         elif command == _SET_OPTION:
             self._multi_statements = body[:2] == b"\0\0"
@@ -184,8 +212,34 @@ class Connection:
             await self._stream.send(f"Sessions: {len(self._sessions.all())}".encode())
         elif command == _FIELD_LIST:
             await self._field_list(context, body)
+        elif command == _PROCESS_KILL:
+            kill = f"KILL {int.from_bytes(body[:4], 'little')}"
+            await self._run(context, *statements(kill)[0])
+            await self._ok()
+        elif command == _CHANGE_USER:
+            await self._change_user(context, body)
         else:
             raise SqlError(1047, "08S01", f"Unknown command 0x{command:02x}")
+
+    async def _change_user(self, context: Context, body: bytes) -> None:
+        """COM_CHANGE_USER: a new login on the same connection; a refused one ends it."""
+        reader = PayloadReader(body)
+        user = _decoded(reader.until_zero())
+        reader.take(reader.integer(1))
+        database = _decoded(reader.until_zero())
+        nonce = new_nonce()
+        await self._stream.send(handshake.switch_plugin(nonce))
+        scramble = await self._stream.read()
+        session = context.session
+        try:
+            self._check_password(user, nonce, scramble)
+        except SqlError as error:
+            raise _LoginFailed(error.code, error.sqlstate, error.message) from None
+        session.reset(user)
+        self._prepared = prepared.Statements()
+        if database:
+            context.use(database)
+        await self._ok()
 
     async def _ok(self) -> None:
         await self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
@@ -213,22 +267,34 @@ class Connection:
             context.session.wants_encoded = True
             result = await self._run(context, tokens, text)
             is_encoded = isinstance(result, ResultSet) and result.is_encoded
-            await self._send(result, status, payloads if is_encoded else text_rows)
+            await self._send(context, result, status, payloads if is_encoded else text_rows)
 
     async def _run(self, context: Context, tokens: list[Token], text: str) -> Result:
         loop = asyncio.get_running_loop()
+        word = tokens[0].text.upper()
+        limit = _seconds(context, "query_timeout" if word in _QUERIES else "insert_timeout")
+        # It runs on until the rows are sent; the next statement or the end takes it away.
+        self._cancel_timer()
+        self._timer = loop.call_later(limit, context.session.time_out, limit)
         return await loop.run_in_executor(self._threads, execute, context, tokens, text)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _execute(self, context: Context, body: bytes) -> None:
         tokens, sql = self._prepared.bound(body)
         context.session.statement = sql
         context.session.wants_encoded = False
         result = await self._run(context, tokens, sql)
-        await self._send(result, handshake.STATUS_AUTOCOMMIT, prepared.binary_rows)
+        await self._send(context, result, handshake.STATUS_AUTOCOMMIT, prepared.binary_rows)
 
     # Results
 
-    async def _send(self, result: Result, status: int, encode: prepared.EncodeRows) -> None:
+    async def _send(
+        self, context: Context, result: Result, status: int, encode: prepared.EncodeRows
+    ) -> None:
         if isinstance(result, Done):
             await self._stream.send(handshake.ok_packet(result.affected, status, result.info))
             return
@@ -247,9 +313,28 @@ class Connection:
                 framed = b""
         except SqlError as error:
             # Rows may be out already; an error packet in their place ends the result.
-            await self._stream.send_raw(framed + self._stream.frame(handshake.error_packet(error)))
+            packet = handshake.error_packet(_told(context.session, error))
+            await self._stream.send_raw(framed + self._stream.frame(packet))
             return
         await self._stream.send_raw(framed + self._stream.frame(handshake.eof_packet(status)))
+
+
+def _seconds(context: Context, variable: str) -> float:
+    """A time limit of the session; what is no positive number counts as the default."""
+    value = str(context.variable(variable))
+    return float(value) if value.isdigit() and int(value) else float(MAX_SECONDS)
+
+
+def _told(session: Session, error: SqlError) -> SqlError:
+    """An interruption by the time limit says so."""
+    if error.code != INTERRUPTED or not session.timed_out_after:
+        return error
+    return SqlError(
+        1064,
+        "HY000",
+        f"Query reached its timeout of {session.timed_out_after:g} seconds, "
+        "please increase the 'query_timeout' session variable and retry",
+    )
 
 
 def _encoded(

@@ -67,6 +67,7 @@ def default_variables(banner: str) -> dict[str, Value]:
         "have_query_cache": "NO",
         "init_connect": "",
         "insert_max_filter_ratio": "0.0",
+        "insert_timeout": 14400,
         "interactive_timeout": 3600,
         "language": "/starrocks/share/english/",
         "license": "Apache License 2.0",
@@ -119,6 +120,25 @@ class Session:
     transaction: Transaction | None = None
     # Whether large results may come as payloads of the text protocol.
     wants_encoded: bool = False
+    # The time limit that ended the running statement, in seconds.
+    timed_out_after: float = 0.0
+
+    def reset(self, user: str) -> None:
+        """As after a login of that user."""
+        if self.transaction is not None:
+            self.transaction.drop(self.connection)
+            self.transaction = None
+        if user != self.user:
+            self.database = ""
+        self.user = user
+        self.roles = None
+        self.variables.clear()
+        self.user_variables.clear()
+
+    def time_out(self, seconds: float) -> None:
+        """Stop the running statement because it took too long."""
+        self.timed_out_after = seconds
+        self.kill(whole_connection=False)
 
     def close(self) -> None:
         """Throw away what is not committed, and let go of DuckDB."""
