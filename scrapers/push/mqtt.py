@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import ClassVar
 
 from paho.mqtt.client import MQTTMessage
-from prometheus_client import Counter, Gauge
 
 from emdata.clock import Clock
 from emdata.contracts.base import Record
@@ -18,6 +17,7 @@ from emdata.contracts.iot import IotSensorReading
 from emdata.errors import SourceUnavailable
 from emdata.telemetry import get_logger
 from scrapers.loop import ROW_ERRORS
+from scrapers.push import metrics
 from scrapers.push.link import Broker, MqttLink
 from scrapers.push.readings import readings
 from stream_manager.push.door import PushDoor, PushItem
@@ -27,9 +27,6 @@ MESSAGES_A_BATCH = 100
 BATCH_SECONDS = 0.2
 WAITING_QOS_0 = 10_000
 BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
-
-MESSAGES = Counter("stream_mqtt_messages_total", "MQTT messages by what they were", ["kind"])
-CONNECTED = Gauge("stream_mqtt_connected", "1 while connected to the MQTT broker")
 
 
 class MqttConnector:
@@ -57,7 +54,7 @@ class MqttConnector:
                 had_session = await link.connect()
                 log.info("mqtt_connected", broker=broker.name, had_session=had_session)
                 failures = 0
-                CONNECTED.set(1)
+                metrics.CONNECTED.set(1)
                 await self._pump(link, door)
                 raise SourceUnavailable(f"{broker.name}: {link.lost.result()}")
             except SourceUnavailable as error:
@@ -65,7 +62,7 @@ class MqttConnector:
                 log.warning("mqtt_disconnected", error=str(error), failures=failures)
                 await door.failed(error)
             finally:
-                CONNECTED.set(0)
+                metrics.CONNECTED.set(0)
                 link.close()
                 # The broker sends again what was not acknowledged.
                 self._inbox.clear()
@@ -104,9 +101,11 @@ class MqttConnector:
     def _arrived(self, message: MQTTMessage) -> None:
         kind = "retained" if message.retain else "redelivered" if message.dup else "new"
         if not message.qos and len(self._inbox) >= WAITING_QOS_0:
-            MESSAGES.labels("dropped_qos_0").inc()  # QoS 0 promises nothing; memory has an end
+            metrics.MESSAGES.labels(
+                "dropped_qos_0"
+            ).inc()  # QoS 0 promises nothing; memory has an end
             return
-        MESSAGES.labels(kind).inc()
+        metrics.MESSAGES.labels(kind).inc()
         self._inbox.append(message)
         self._arrival.set()
 
