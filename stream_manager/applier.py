@@ -20,6 +20,7 @@ from emdata.commits import Commit, Dead
 from emdata.errors import StateUnavailable
 from emdata.state.apply import apply_commit, apply_dead
 from emdata.telemetry import get_logger
+from stream_manager import metrics
 from stream_manager.buffer import BufferLog
 
 log = get_logger(__name__)
@@ -32,6 +33,7 @@ class Applier:
     def __init__(self, engine: Engine, buffer: BufferLog, unapplied: Path) -> None:
         self._engine, self._buffer, self._folder = engine, buffer, unapplied
         self._waiting: deque[tuple[int, Commit | Dead]] = deque()
+        self._sources: dict[str, str] = {}
         self._changed = threading.Condition()
         self._is_stopped = False
         self._thread = threading.Thread(target=self._run, name="applier", daemon=True)
@@ -49,10 +51,22 @@ class Applier:
         self._thread.join(timeout)
 
     def put(self, segment: int, frames: list[Commit | Dead]) -> None:
-        """Queue frames of a segment."""
+        """Queue frames of a segment, and count those that this process made."""
+        if self._thread.is_alive():
+            self._count(frames)
         with self._changed:
             self._waiting.extend((segment, frame) for frame in frames)
             self._changed.notify_all()
+
+    def _count(self, frames: list[Commit | Dead]) -> None:
+        for frame in frames:
+            if isinstance(frame, Commit):
+                self._sources[frame.stream] = frame.source
+                metrics.count_commit(frame)
+            else:
+                # One that died after its acceptance names its stream only.
+                source = self._sources.get(frame.stream, frame.stream)
+                metrics.FAILED.labels(source, frame.cause).inc(frame.occurrences)
 
     def depth(self) -> int:
         """Return how many frames wait."""

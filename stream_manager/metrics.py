@@ -14,15 +14,11 @@ DELIVERED = Counter("stream_delivered_total", "Records confirmed by Kafka")
 DELIVERY_FAILURES = Counter(
     "stream_delivery_failures_total", "Records given back by Kafka, by error", ["error"]
 )
-PROCESSED = Counter(
-    "stream_records_processed_total",
-    "Records accepted, by source and tenant",
-    ["source_id", "tenant"],
-)
+PROCESSED = Counter("stream_records_processed_total", "Records accepted, by source", ["source_id"])
 FAILED = Counter(
     "stream_records_failed_total",
     "Rows and records that became dead letters, by cause",
-    ["source_id", "error_type", "tenant"],
+    ["source_id", "error_type"],
 )
 QUEUE_DEPTH = Gauge("stream_queue_depth", "Records that wait for Kafka", ["priority"])
 QUEUE_CAPACITY = Gauge("stream_queue_capacity", "Records that a queue is meant to hold at most")
@@ -84,15 +80,9 @@ LAST_POLL = Gauge(
 )
 
 
-def count_commit(commit: Commit, tenant: str) -> None:
-    """Count a poll that ended: its rows, its records, and what became dead letters."""
-    POLLS.labels(commit.stream, commit.outcome).inc()
-    for result in ("ignored", "rejected", "parsed"):
-        ROWS.labels(commit.stream, result).inc(getattr(commit, f"rows_{result}"))
-    for dataset, counts in commit.datasets.items():
-        for result in ("unchanged", "rejected", "deferred", "accepted"):
-            RECORDS.labels(dataset, result).inc(getattr(counts, result))
+def count_commit(commit: Commit) -> None:
+    """Count what a poll accepted, and what of it became dead letters, once that is durable."""
     accepted = sum(counts.accepted for counts in commit.datasets.values())
-    PROCESSED.labels(commit.source, tenant).inc(accepted)
+    PROCESSED.labels(commit.source).inc(accepted)
     for dead in commit.deads:
-        FAILED.labels(commit.source, dead.cause, tenant).inc(dead.occurrences)
+        FAILED.labels(commit.source, dead.cause).inc(dead.occurrences)

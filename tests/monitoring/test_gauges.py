@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from prometheus_client import REGISTRY
+from sqlalchemy import create_engine
 
 from emdata.clock import ManualClock
-from emdata.commits import Commit, DatasetCounts, Dead
+from emdata.commits import Dead
 from emdata.errors import StateUnavailable
-from stream_manager import metrics
+from stream_manager.applier import Applier
+from stream_manager.buffer import BufferLog
 from stream_manager.gauges import Gauges
-from tests.stream_manager.making import commit
+from tests.stream_manager.making import AT, DATASET, commit
 
 PLACE = {"source_id": "made", "stream": "made-hourly"}
 
@@ -76,14 +80,32 @@ async def test_the_number_of_dead_letters_stays_while_postgresql_is_away() -> No
     assert value("stream_dlq_size") == 7
 
 
-def test_a_commit_counts_what_was_accepted_and_what_died_by_cause() -> None:
-    before = value("stream_records_processed_total", {"source_id": "made", "tenant": "lab"}) or 0
-    dead = Dead("1", "made", None, None, "p1", "row_error", "bad", b"{", 2, "2026-01-01T00:00:00")
-    base = commit("p1", accepted=5)
-    fields = {name: getattr(base, name) for name in base.__struct_fields__}
-    datasets = {**base.datasets, "other": DatasetCounts(records=1, accepted=1)}
-    metrics.count_commit(Commit(**{**fields, "datasets": datasets, "deads": [dead]}), "lab")
-    after = value("stream_records_processed_total", {"source_id": "made", "tenant": "lab"})
-    assert after == before + 6
-    labels = {"source_id": "made", "error_type": "row_error", "tenant": "lab"}
-    assert value("stream_records_failed_total", labels) == 2
+def test_what_was_accepted_and_what_died_is_counted_once_it_is_durable(tmp_path: Path) -> None:
+    def now() -> tuple[float, ...]:
+        asked = ({}, {"error_type": "row_error"}, {"error_type": "kafka_refused"})
+        return tuple(
+            value(
+                "stream_records_failed_total" if labels else "stream_records_processed_total",
+                {"source_id": "made", **labels},
+            )
+            or 0
+            for labels in asked
+        )
+
+    row_error = Dead("1", "s", None, None, "p1", "row_error", "bad", b"{", 2, AT)
+    refused = Dead("2", "s", DATASET, 5, "p1", "kafka_refused", "bad", b"{", 1, AT)
+    commits = [commit(f"p{n}", accepted=5, stream="s") for n in range(2)]
+    found = structs.replace(commits[0], deads=[row_error])
+    with BufferLog(tmp_path / "b", writer=1, segment_bytes=1 << 20) as log:
+        log.open()
+        engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+        applier = Applier(engine, log, tmp_path / "unapplied")
+        before = now()
+        # What an earlier process left was counted by that one.
+        applier.put(1, [commits[1]])
+        assert now() == before
+        applier.start()
+        applier.put(1, [found, refused])
+        applier.stop()
+        engine.dispose()
+    assert now() == (before[0] + 5, before[1] + 2, before[2] + 1)

@@ -63,9 +63,10 @@ def broker_outage(servers: Servers, options: Options) -> list[Figure]:
 
 def _round(servers: Servers, moments: random.Random) -> Round:
     dataset = new_dataset(servers)
+    stream = f"ids-{dataset}"  # of its own, for the cursor is the stream's
     feed = {"rate": RATE, "count": IDS, "began_ns": time.time_ns()}
     with running_manager(servers) as manager:
-        manager.feed("resumable", "ids", dataset, batch=500, **feed)
+        manager.feed("resumable", stream, dataset, batch=500, **feed)
         time.sleep(moments.uniform(2, 8))
         servers.broker.kill()
         down_at = time.monotonic()
@@ -73,11 +74,11 @@ def _round(servers: Servers, moments: random.Random) -> Round:
         manager.kill()
         manager.start()
         manager.answer()
-        manager.feed("resumable", "ids", dataset, batch=500, **feed)
+        manager.feed("resumable", stream, dataset, batch=500, **feed)
         time.sleep(max(0.0, down_at + AWAY_S - time.monotonic()))
         servers.broker.start()
         drained_s = _until_drained(manager)
-        manager.ask("wait", IDS / RATE + 300, name="ids")
+        manager.ask("wait", IDS / RATE + 300, name=stream)
         manager.ask("drain", 300)
         wait_for(lambda: not manager.ask("usage")["unapplied"], 120, "PostgreSQL to be up to date")
         taken = manager.usage["accepted"][dataset]
