@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Convert = Callable[[str], str]
 
 _SPECIAL = re.compile(rb'["\r]')
+_FEW = 8
+"""Up to so many different texts are compared one after the other, more are looked up."""
+
 _PLAIN_NUMBER = r"^-?[0-9]{1,9}(\.[0-9]{1,12})?$"
 _SMALLEST = 1e-3
 """Below, and from a billion on, writers of numbers differ in when they use an exponent."""
@@ -109,23 +112,38 @@ def _frame(body: bytes, names: Sequence[str]) -> pl.DataFrame:
     )
 
 
-def replaced(frame: pl.DataFrame, wanted: Mapping[str, tuple[str, Convert]]) -> list[pl.Expr]:
+def replaced(
+    frame: pl.DataFrame, wanted: Mapping[str, tuple[str, Convert]]
+) -> dict[str, pl.Expr | str]:
     """Return columns of converted texts; every different text is converted once.
 
     wanted: name of the new column -> the column it is made of, and how a text is converted. What
-    raises RowError becomes null, so that the single row can say why.
+    raises RowError becomes null, so that the single row can say why. A column of one value is
+    given as that text.
     """
     import polars as pl
 
     sources = dict.fromkeys(source for source, _ in wanted.values())
     different = frame.select(pl.col(name).unique().implode() for name in sources)
-    made = []
-    for name, (source, convert) in wanted.items():
-        old = different[source][0]
-        new = pl.Series([_converted(text, convert) for text in old], dtype=pl.String)
-        replacement = pl.col(source).replace_strict(old, new, return_dtype=pl.String)
-        made.append(replacement.alias(name))
-    return made
+    return {
+        name: _replacement(source, different[source][0], convert)
+        for name, (source, convert) in wanted.items()
+    }
+
+
+def _replacement(source: str, old: pl.Series, convert: Convert) -> pl.Expr | str:
+    import polars as pl
+
+    pairs = [(text, new) for text in old if (new := _converted(text, convert)) is not None]
+    if len(pairs) == len(old) == 1:
+        return pairs[0][1]
+    if len(pairs) > _FEW:
+        texts, news = zip(*pairs, strict=True)
+        return pl.col(source).replace_strict(texts, news, default=None, return_dtype=pl.String)
+    found: pl.Expr = pl.lit(None, dtype=pl.String)
+    for text, new in pairs:
+        found = pl.when(pl.col(source) == text).then(pl.lit(new)).otherwise(found)
+    return found
 
 
 def _converted(text: str, convert: Convert) -> str | None:
@@ -145,14 +163,17 @@ def number(name: str) -> pl.Expr:
 def is_sure_number(name: str, text: str, bounds: tuple[float, float], *, or_blank: bool) -> pl.Expr:
     """Tell whether a number is within its bounds and written by every encoder in the same way.
 
-    name: column of numbers; text: the column of texts it was read from, which may be blank.
+    name: column of numbers; text: the column of texts it was read from, which may be blank. Zeros
+    are in doubt, because one may be negative.
     """
     import polars as pl
 
-    value, original = pl.col(name), pl.col(text)
-    is_zero = (value == 0) & ~original.str.starts_with("-")
-    is_sure = value.is_between(*bounds) & ((value.abs() >= _SMALLEST) | is_zero)
-    return is_sure.fill_null(value=False) | ((original == "") if or_blank else False)
+    low, high = bounds
+    value = pl.col(name)
+    is_sure = value.is_between(max(low, _SMALLEST), high)
+    if low < 0:
+        is_sure = is_sure | value.is_between(low, -_SMALLEST)
+    return is_sure.fill_null(value=False) | ((pl.col(text) == "") if or_blank else False)
 
 
 def odd_numbers(frame: pl.DataFrame, originals: Mapping[str, str]) -> pl.Series | None:

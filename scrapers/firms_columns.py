@@ -6,6 +6,8 @@ byte; rows in doubt are left to them.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +21,8 @@ from scrapers.firms_fields import BOUNDS, DECIMALS, Layout
 if TYPE_CHECKING:
     import polars as pl
 
+_RECORD_KEY = "FAMILY|{to_satellite}|{event}|{latitude_text}|{longitude_text}"
+_NAME = re.compile(r"\{(\w+)\}")
 _SCALE = 10.0**DECIMALS
 _NEAR = 1e-4
 VERSIONS = tuple(f"{rank:020d}" for rank in sorted(PRODUCT_RANKS.values()))
@@ -35,14 +39,17 @@ def pixel_columns(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
     """
     import polars as pl
 
-    numbers, words = _numbers(layout), _words(layout)
+    numbers, words = _numbers(layout), replaced(frame, _words(layout))
     made = frame.with_columns(
         *(number(name).alias(f"{to}_value") for to, (name, _) in numbers.items()),
-        *replaced(frame, words),
+        **{name: column for name, column in words.items() if not isinstance(column, str)},
     )
     made = made.with_columns(
-        pl.col(f"{to}_value").cast(pl.String).fill_null("null").alias(f"{to}_text")
-        for to in numbers
+        *(
+            pl.col(f"{to}_value").cast(pl.String).fill_null("null").alias(f"{to}_text")
+            for to in numbers
+        ),
+        _format("{to_day}T{to_time}:00.000000", words).alias("event"),
     )
     odd = odd_numbers(made, {f"{to}_text": name for to, (name, _) in numbers.items()})
     is_sure = pl.all_horizontal(
@@ -51,25 +58,42 @@ def pixel_columns(frame: pl.DataFrame, layout: Layout) -> pl.DataFrame:
             for to, (name, kind) in numbers.items()
         ),
         *(_has_five_decimals(name) for name in _ALWAYS),
-        *(pl.col(name).is_not_null() for name in words),
     )
-    if odd is not None:
-        is_sure = is_sure & ~pl.lit(odd)
-    made = made.with_columns(
-        is_sure.alias("is_sure"), pl.format("{}T{}:00.000000", "to_day", "to_time").alias("event")
-    )
-    return made.select(
+    sent = made.select(
         pl.format("geo_{}_{}", _floor("latitude"), _floor("longitude")).alias("kafka_key"),
-        pl.format(
-            f"{layout.family}|{{}}|{{}}|{{}}|{{}}",
-            "to_satellite", "event", "latitude_text", "longitude_text",
-        ).alias("record_key"),
-        _payload(layout).alias("payload"),
+        _format(_RECORD_KEY.replace("FAMILY", layout.family), words).alias("record_key"),
+        _format(_payload(layout), words).alias("payload"),
         "event",
-        pl.col("to_rank").cast(pl.UInt8).alias("rank"),
-        _priority().alias("priority"),
-        "is_sure",
-    )  # fmt: skip
+        _of(words, "to_rank").cast(pl.UInt8).alias("rank"),
+        _priority(words).alias("priority"),
+        (is_sure if odd is None else is_sure & ~pl.lit(odd)).alias("is_sure"),
+    )
+    # A word that was refused has made the payload null.
+    return sent.with_columns(pl.col("is_sure") & pl.col("payload").is_not_null())
+
+
+def _of(words: Mapping[str, pl.Expr | str], name: str) -> pl.Expr:
+    import polars as pl
+
+    word = words.get(name)
+    return pl.lit(word) if isinstance(word, str) else pl.col(name)
+
+
+def _format(template: str, words: Mapping[str, pl.Expr | str]) -> pl.Expr:
+    """Put columns in the place of their names in braces, and words that never change at once."""
+    import polars as pl
+
+    names: list[str] = []
+
+    def fill(match: re.Match[str]) -> str:
+        word = words.get(match[1])
+        if isinstance(word, str):
+            return word
+        names.append(match[1])
+        return "{}"
+
+    filled = _NAME.sub(fill, template)
+    return pl.format(filled, *names) if names else pl.lit(filled)
 
 
 def _numbers(layout: Layout) -> dict[str, tuple[str, str]]:
@@ -163,34 +187,26 @@ def _floor(name: str) -> pl.Expr:
     return pl.col(f"{name}_value").floor().cast(pl.Int16, strict=False)
 
 
-def _priority() -> pl.Expr:
+def _priority(words: Mapping[str, pl.Expr | str]) -> pl.Expr:
     """The contract's ``priority()``."""
     import polars as pl
 
-    is_low = (pl.col("to_level") == "low") | (pl.col("to_rank") == str(PRODUCT_RANKS["SP"]))
-    is_high = (pl.col("to_level") == "high") & (pl.col("frp_value") >= STRONG_FRP_MW).fill_null(
-        value=False
-    )
+    level, rank = _of(words, "to_level"), _of(words, "to_rank")
+    is_strong = (pl.col("frp_value") >= STRONG_FRP_MW).fill_null(value=False)
+    is_low = (level == "low") | (rank == str(PRODUCT_RANKS["SP"]))
+    is_high = (level == "high") & is_strong
     found = pl.when(is_low).then(int(Priority.LOW)).when(is_high).then(int(Priority.HIGH))
     return found.otherwise(int(Priority.NORMAL)).cast(pl.UInt8)
 
 
-def _payload(layout: Layout) -> pl.Expr:
-    """The contract's ``payload()``: its fields in their order."""
-    import polars as pl
-
-    kind = "{}" if "type" in layout.names else '"detection_type":null'
-    last = "{}" if "instrument" in layout.names else ""  # refuses a wrong one, adds nothing
-    template = (
-        '{{"acquired_at":"{}","brightness_k":{},"brightness_long_wave_k":{},{},{},'
-        f'{kind},"frp_mw":{{}},{{}},"latitude":{{}},"longitude":{{}},{{}},"satellite":"{{}}",'
-        f'"scan_km":{{}},"source_family":"{layout.family}","track_km":{{}}{last}}}}}'
+def _payload(layout: Layout) -> str:
+    """The contract's ``payload()`` as a template: its fields in their order."""
+    kind = "{to_type}" if "type" in layout.names else '"detection_type":null'
+    last = "{to_nothing}" if "instrument" in layout.names else ""  # refuses a wrong one only
+    return (
+        '{{"acquired_at":"{event}","brightness_k":{short_text},"brightness_long_wave_k":{long_text},'
+        f'{{to_collection}},{{to_confidence}},{kind},"frp_mw":{{frp_text}},{{to_is_day}},'
+        '"latitude":{latitude_text},"longitude":{longitude_text},{to_processing},'
+        '"satellite":"{to_satellite}","scan_km":{scan_text},'
+        f'"source_family":"{layout.family}","track_km":{{track_text}}{last}}}}}'
     )
-    columns = [
-        "event", "short_text", "long_text", "to_collection", "to_confidence",
-        "to_type", "frp_text", "to_is_day", "latitude_text", "longitude_text", "to_processing",
-        "to_satellite", "scan_text", "track_text", "to_nothing",
-    ]  # fmt: skip
-    missing = {"to_type"} if "type" not in layout.names else set()
-    missing |= {"to_nothing"} if "instrument" not in layout.names else set()
-    return pl.format(template, *(name for name in columns if name not in missing))

@@ -17,7 +17,7 @@ from stream_manager.prepared import PreparedBatch
 if TYPE_CHECKING:
     import polars as pl
 
-ROWS_AT_ONCE = 2_000
+ROWS_AT_ONCE = 4_000
 """Rows between two looks at what else is waiting; the urgent ones must not wait for long."""
 
 
