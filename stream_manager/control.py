@@ -102,7 +102,10 @@ class Control:
 
     def decide(self, record: Record, source: str, tenant: str = PUBLIC) -> Priority:
         """Return the priority of a record that is about to be accepted; counts CRITICAL ones."""
-        return self._limited(self.policy.decide(record), source, tenant)
+        given = self.policy.decide(record)
+        if given is not Priority.CRITICAL:
+            return given
+        return self._limited(given, source, tenant)
 
     def decide_level(
         self, dataset: Dataset, wanted: Priority, source: str, tenant: str = PUBLIC

@@ -51,6 +51,9 @@ class PreparedBatch:
         return len(self.payloads)
 
 
+_Row = tuple[str, str | None, str, bytes, bytes, int, bytes, str | None]
+
+
 class Pending:
     """What a poll has taken of one dataset: its counts, and the records that are not durable yet.
 
@@ -64,10 +67,10 @@ class Pending:
         self.taken: dict[bytes, bytes] = {}
         self.is_keyed_alike = record.kafka_key is Record.kafka_key
         self._newest: datetime | date | None = None
-        self._clear()
+        self._records: list[_Row] = []
 
     def __len__(self) -> int:
-        return len(self._payloads)
+        return len(self._records)
 
     def hash_of(self, key: str) -> bytes:
         """Return a key's hash; nothing when keys are forgotten."""
@@ -87,14 +90,9 @@ class Pending:
         region: str | None,
     ) -> None:
         """Take one record."""
-        self._keys.append(key)
-        self._versions.append(version)
-        self._kafka_keys.append(kafka_key)
-        self._key_hashes.append(key_hash)
-        self._content_hashes.append(content_hash)
-        self._priorities.append(priority)
-        self._payloads.append(payload)
-        self._regions.append(region)
+        self._records.append(
+            (key, version, kafka_key, key_hash, content_hash, priority, payload, region)
+        )
         if self._context.keys is Keys.COMPARED:
             self.taken[key_hash] = content_hash
 
@@ -106,9 +104,13 @@ class Pending:
             self._newest = value
 
     def cut(self) -> Drafts:
-        """Return what was taken since the last cut, as a block."""
+        """Return what was taken since the last cut, as a block; there is something."""
         context = self._context
-        drafts = Drafts(
+        keys, versions, kafka_keys, key_hashes, hashes, priorities, payloads, regions = zip(
+            *self._records, strict=True
+        )
+        self._records = []
+        return Drafts(
             self.dataset.name,
             context.source,
             context.stream,
@@ -116,19 +118,17 @@ class Pending:
             context.poll_id,
             context.tenant,
             context.is_simulated,
-            bytes(self._priorities),
+            bytes(priorities),
             Columns(
-                self._keys,
-                _or_none(self._versions),
-                None if self.is_keyed_alike else self._kafka_keys,
-                b"".join(self._key_hashes),
-                b"".join(self._content_hashes),
-                self._payloads,
-                _or_none(self._regions),
+                list(keys),
+                _or_none(versions),
+                None if self.is_keyed_alike else list(kafka_keys),
+                b"".join(key_hashes),
+                b"".join(hashes),
+                list(payloads),
+                _or_none(regions),
             ),
         )
-        self._clear()
-        return drafts
 
     def forget(self, drafts: Drafts) -> None:
         """Count a block that was refused as deferred; its keys are unknown again."""
@@ -145,19 +145,9 @@ class Pending:
             self.counts.newest_event_at = utc_text(newest)
         return self.counts
 
-    def _clear(self) -> None:
-        self._keys: list[str] = []
-        self._versions: list[str | None] = []
-        self._kafka_keys: list[str] = []
-        self._key_hashes: list[bytes] = []
-        self._content_hashes: list[bytes] = []
-        self._priorities: list[int] = []
-        self._payloads: list[bytes] = []
-        self._regions: list[str | None] = []
 
-
-def _or_none(values: list[str | None]) -> list[str | None] | None:
-    return None if values.count(None) == len(values) else values
+def _or_none(values: tuple[str | None, ...]) -> list[str | None] | None:
+    return None if values.count(None) == len(values) else list(values)
 
 
 def _is_later(value: date, newest: date) -> bool:

@@ -54,9 +54,12 @@ class PriorityPolicy:
 
     def decide(self, record: Record) -> Priority:
         """Return the priority of one record; what its ``priority()`` raises passes through."""
-        is_silent = type(record).priority is Record.priority
         dataset = record.dataset
-        return self.decide_level(dataset, self._named(dataset) if is_silent else record.priority())
+        is_silent = type(record).priority is Record.priority
+        wanted = self._named(dataset) if is_silent else record.priority()
+        if wanted is not Priority.CRITICAL:
+            return wanted
+        return self.decide_level(dataset, wanted)
 
     def decide_level(self, dataset: Dataset, wanted: Priority) -> Priority:
         """Return the priority of a record that asks for ``wanted``; counts what is capped."""
