@@ -47,10 +47,16 @@ class CsvTable:
         """How many records there are."""
         return self.frame.height + len(self.odd)
 
+    def record(self, index: int) -> bytes:
+        """Return the bytes of one record after the header, without its end of line."""
+        return self._records[index].rstrip(b"\r")
+
     @cached_property
-    def records(self) -> Sequence[wire.Raw]:
-        """The bytes of every record after the header; cut only when some are asked for."""
-        return wire.csv_rows(self.body)
+    def _records(self) -> Sequence[bytes]:
+        """All records; cut only when some are asked for."""
+        if self.positions is None:  # then nothing but a line ends a record
+            return self.body.split(b"\n")[1:]
+        return [bytes(raw) for raw in wire.csv_rows(self.body)]
 
 
 def read_table(body: bytes, names: Sequence[str]) -> CsvTable:

@@ -77,7 +77,7 @@ def prepare(
         rows, newest = sent_rows(part, versions), _newest(part)
         inserted, rejected = 0, []
         for position in slow[bisect_left(slow, start) : bisect_left(slow, end)]:
-            raw = bytes(table.records[position])
+            raw = table.record(position)
             try:
                 found = parse(raw)
             except EmdataError as error:

@@ -213,7 +213,10 @@ def compare(body: bytes) -> None:
 
 
 def firms(rows: int = ROWS, rounds: int = ROUNDS) -> list[Figure]:
-    """Return the ratios, medians over interleaved rounds, and our rate with hashes."""
+    """Return the ratios, medians over interleaved rounds; a bar of 0 is none.
+
+    The last one holds ours with SHA-256 of every key and value to the loop without.
+    """
     body = make_csv(rows)
     compare(body)
     ways: dict[str, Callable[[bytes], object]] = {
@@ -226,12 +229,12 @@ def firms(rows: int = ROWS, rounds: int = ROUNDS) -> list[Figure]:
     def times(name: str) -> float:
         return median(one[name] / one["ours"] for one in taken)
 
-    rate = rows / median(one["hashes"] for one in taken)
+    hashed = median(one["dict"] / one["hashes"] for one in taken)
     return [
         Figure("firms_over_dict_reader", times("dict"), "x", 10, 10, is_floor=True),
         Figure("firms_over_csv_reader", times("reader"), "x", 3, 3, is_floor=True),
-        Figure("firms_of_bare_polars", times("polars"), "x", 0.0, 0.7, is_floor=True),
-        Figure("firms_with_hashes", rate, "rows/s", 100_000, 300_000, is_floor=True),
+        Figure("firms_of_bare_polars", times("polars"), "x", 0, 0.7, is_floor=True),
+        Figure("firms_with_hashes_over_dict_reader", hashed, "x", 0, 10, is_floor=True),
     ]
 
 
