@@ -86,6 +86,7 @@ class Delivery:
         )
         self._is_fenced = self._is_full = False
         self._backoff = BACKOFF_FIRST
+        self._hold_until = 0.0
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     @property
@@ -127,12 +128,19 @@ class Delivery:
                 self._queues.put(critical)
         self._queues.put(run for run in runs if run.priority != Priority.CRITICAL)
 
+    def step(self) -> None:
+        """Do what the thread does in one turn: connect, or hand over and take reports.
+
+        Waits a moment when there is nothing to do. For the thread, and for a simulation without one.
+        """
+        if self._connect():
+            self._move()
+        else:
+            self._stop.wait(self._backoff)
+
     def _run(self) -> None:
         while not self._stop.is_set():
-            if self._connect():
-                self._move()
-            else:
-                self._stop.wait(self._backoff)
+            self.step()
         deadline = self._clock.monotonic() + STOP_SECONDS
         for producer in self._open_producers():
             producer.flush(max(0.0, deadline - self._clock.monotonic()))
@@ -161,7 +169,7 @@ class Delivery:
     def _move(self) -> None:
         now = self._clock.monotonic()
         room = MAX_IN_FLIGHT - self._sender.in_flight
-        may_send = room > 0 and not self._is_fenced
+        may_send = room > 0 and not self._is_fenced and now >= self._hold_until
         # While the breaker is open only CRITICAL moves, to a producer that sends it at once.
         least = Priority.LOW if self.breaker.may_send(Priority.LOW, now) else Priority.CRITICAL
         if may_send:
@@ -282,5 +290,6 @@ class Delivery:
             log.warning(
                 "records_queued_again", records=sum(map(len, again)), fenced=self._is_fenced
             )
-            self._stop.wait(self._backoff)
+            # Reports, and CRITICAL that is still to come, must not wait along with them.
+            self._hold_until = self._clock.monotonic() + self._backoff
             self._backoff = min(self._backoff * 2, BACKOFF_MAX)
