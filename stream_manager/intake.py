@@ -213,7 +213,6 @@ class Intake:
             1,
             utc_text(self._clock.now()),
         )
-        metrics.FAILED.labels(record.source, dead.cause).inc()
         log.error("record_refused_by_kafka", id=dead.id, reason=reason)
         self.writer.append_blocks([], deads=[dead]).add_done_callback(partial(self._buried, run))
 
