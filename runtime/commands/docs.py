@@ -25,6 +25,7 @@ def docs(
     from runtime.reference.metrics import metrics_page
     from runtime.reference.pages import write_pages
     from runtime.reference.settings import settings_page
+    from runtime.reference.starrocks import starrocks_functions_page
 
     reference = REPOSITORY / "docs" / "reference"
     pages = {
@@ -33,6 +34,7 @@ def docs(
         reference / "cli.md": commands_page(),
         reference / "metrics.md": metrics_page(),
         reference / "datasets.md": datasets_page(),
+        reference / "starrocks-functions.md": starrocks_functions_page(),
     }
     if not write_pages(pages, check=check):
         raise typer.Exit(1)

@@ -29,6 +29,8 @@ import yaml
 FOLDER = Path(__file__).parent / "cases"
 Rows = list[list[str | None]]
 _REFUSED = "refused"
+# The one in C reads the suite in a tenth of the time, where PyYAML has it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +80,7 @@ def read_all() -> list[CaseFile]:
 
 
 def read(path: Path) -> CaseFile:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     unknown = set(content) - {
         "subject", "setup", "expressions", "types", "refused", "statements", "loads",
     }  # fmt: skip

@@ -7,6 +7,7 @@ stays a plain call with its StarRocks name, and `functions.py` says what it mean
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, ClassVar
 
 from sqlglot import exp
@@ -18,7 +19,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from embedded_starrocks.errors import syntax_error
 
 # Functions with a syntax of their own, or whose node the generator gets right.
-_KEPT = ("COALESCE", "COUNT", "EXTRACT", "STRUCT", "MAP", "ARRAY", "UNNEST", "TABLE")
+_KEPT = ("COALESCE", "COUNT", "EXTRACT", "STRUCT", "ARRAY", "UNNEST", "TABLE")
 _KEPT_PARSERS = (
     "CAST",
     "CONVERT",
@@ -71,12 +72,19 @@ def tokenize(sql: str) -> list[Token]:
 
 def parse_tokens(found: list[Token], sql: str) -> exp.Expr:
     """One statement. Raises SqlError 1064 for what is not StarRocks' grammar."""
+    for before, token in itertools.pairwise([None, *found]):
+        opens = before is None or before.token_type == TokenType.L_PAREN
+        if opens and token is not None and token.token_type == TokenType.FROM:
+            raise syntax_error("a query begins with SELECT, not with FROM")
     try:
         trees = _DIALECT.parser().parse(_without_join_hints(found), sql)
     except ParseError as error:
         raise syntax_error(_first_line(error)) from None
     except RecursionError:
         raise syntax_error("the statement is nested too deeply") from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # sqlglot's builders trust that a call has its arguments; what they trip over is no SQL.
+        raise syntax_error(f"unreadable statement ({type(error).__name__}: {error})") from None
     if len(trees) != 1 or trees[0] is None:
         raise syntax_error("expected one statement")
     tree: exp.Expr = trees[0]

@@ -232,7 +232,7 @@ OWN_SYNTAX = (
 )  # fmt: skip
 # What the session answers, see `Context.session_function`.
 SESSION = (
-    "catalog", "connection_id", "current_catalog", "current_role", "current_user",
+    "catalog", "connection_id", "current_role", "current_user",
     "current_version", "database", "last_query_id", "schema", "session_user", "user", "version",
 )  # fmt: skip
 _NESTED = {

@@ -17,7 +17,7 @@ from embedded_starrocks.errors import (
     unknown_table,
     unsupported,
 )
-from embedded_starrocks.sql import functions, infoschema, kinds, tablefunctions
+from embedded_starrocks.sql import functions, infoschema, kinds, shapes, tablefunctions
 from embedded_starrocks.sql.calls import call, macro
 from embedded_starrocks.sql.handlers import HANDLERS, finished_outputs, name_outputs
 from embedded_starrocks.sql.scopes import (
@@ -35,16 +35,49 @@ from embedded_starrocks.storage.metadata import Catalog, Relation
 CATALOG = "default_catalog"
 _INFORMATION_SCHEMA = "information_schema"
 _DUAL = "dual"
-# Functions whose node reaches DuckDB as it is; everything else is a call by our tables.
-_OWN_NODES: frozenset[type[exp.Expr]] = frozenset((exp.Unnest, exp.Exists, exp.GenerateSeries))
-_REFUSED_NODES = (
-    exp.Into,
-    exp.TableSample,
-    exp.Pivot,
-    exp.Lock,
-    exp.MatchRecognize,
-    exp.Command,
-    exp.Placeholder,
+# What is found before anything else is looked at, so that the error names it.
+_REFUSED_NODES = (exp.Into, exp.TableSample, exp.Pivot, exp.Lock, exp.MatchRecognize)
+# Nodes that reach DuckDB as they are written. What is neither here nor handled is refused: no
+# syntax of DuckDB's own gets through because sqlglot happens to know it.
+_PLAIN_NODES: frozenset[type[exp.Expr]] = frozenset(
+    (
+        exp.Alias,
+        exp.Boolean,
+        exp.CTE,
+        exp.Cube,
+        exp.DataType,
+        exp.DataTypeParam,
+        exp.Distinct,
+        exp.Escape,
+        exp.From,
+        exp.Group,
+        exp.GroupingSets,
+        exp.Identifier,
+        exp.Insert,
+        exp.Interval,
+        exp.JSONPath,
+        exp.JSONPathKey,
+        exp.JSONPathRoot,
+        exp.JSONPathSubscript,
+        exp.JSONPathWildcard,
+        exp.Limit,
+        exp.Literal,
+        exp.Null,
+        exp.Offset,
+        exp.Order,
+        exp.Ordered,
+        exp.Paren,
+        exp.PropertyEQ,
+        exp.Rollup,
+        exp.Schema,
+        exp.Select,
+        exp.Table,
+        exp.TableAlias,
+        exp.Tuple,
+        exp.Var,
+        exp.WindowSpec,
+        exp.With,
+    )
 )
 
 
@@ -193,12 +226,15 @@ class Rewriter:
         """One node whose children are already rewritten; the same node if nothing changes."""
         if node.meta.get("done"):
             return node
+        shapes.check(node)
         handler = self._handlers.get(type(node)) or HANDLERS.get(type(node))
         if handler is not None:
             return handler(node)
-        if isinstance(node, exp.Func) and type(node) not in _OWN_NODES:
+        if type(node) in _PLAIN_NODES:
+            return node
+        if isinstance(node, exp.Func):
             raise functions.refused(node.sql_name().lower())
-        return node
+        raise unsupported(f"{type(node).__name__}: {node.sql('starrocks')[:80]}")
 
     def _column(self, node: exp.Column) -> exp.Expr:
         self._note_large(node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from embedded_starrocks.errors import SqlError, unsupported
+from embedded_starrocks.errors import SqlError, semantic_error, unsupported
 from embedded_starrocks.sql import kinds
 from embedded_starrocks.sql.calls import call
 
@@ -42,6 +42,8 @@ def unwrap(wrapped: exp.TableFromRows) -> None:
 
 def unnest(node: exp.Unnest) -> exp.Expr:
     """unnest(array): one column; of several arrays side by side see `lateral` and `join`."""
+    if not isinstance(node.parent, exp.From | exp.Join | exp.Lateral):
+        raise semantic_error("unnest is a table function: it stands in FROM")
     found = [kinds.element(kinds.of(each)) for each in node.expressions]
     node.meta["outputs"] = [(_name(index, len(found)), kind) for index, kind in enumerate(found)]
     if len(node.expressions) == 1:

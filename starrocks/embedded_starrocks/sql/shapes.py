@@ -1,0 +1,88 @@
+"""Clauses of other dialects that sqlglot reads and DuckDB would answer: refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlglot import exp
+
+from embedded_starrocks.errors import unsupported
+
+_SIDES = ("", "LEFT", "RIGHT", "FULL")
+_KINDS = ("", "INNER", "CROSS", "OUTER", "SEMI", "ANTI")
+
+
+def _refuse(node: exp.Expr, what: str) -> None:
+    raise unsupported(f"{what}: {node.sql('starrocks')[:80]}")
+
+
+def _select(node: exp.Select) -> None:
+    distinct = node.args.get("distinct")
+    if distinct is not None and distinct.args.get("on") is not None:
+        _refuse(node, "DISTINCT ON")
+    for key in ("kind", "operation_modifiers", "cluster", "distribute", "sort", "windows", "for_"):
+        if node.args.get(key):
+            _refuse(node, f"SELECT with {key}")
+
+
+def _set_operation(node: exp.SetOperation) -> None:
+    for key in ("by_name", "side", "kind", "on"):
+        if node.args.get(key):
+            _refuse(node, f"a set operation with {key}")
+    if not isinstance(node, exp.Union) and node.args.get("distinct") is False:
+        _refuse(node, "INTERSECT ALL and EXCEPT ALL")
+
+
+def _join(node: exp.Join) -> None:
+    if node.method or node.side not in _SIDES or node.kind not in _KINDS:
+        _refuse(node, "this kind of join")
+    for key in ("global_", "match_condition", "pivots"):
+        if node.args.get(key):
+            _refuse(node, f"a join with {key}")
+
+
+def _star(node: exp.Star) -> None:
+    if node.args.get("replace") or node.args.get("rename"):
+        _refuse(node, "a star with REPLACE or RENAME")
+
+
+def _with(node: exp.With) -> None:
+    if node.args.get("recursive"):
+        _refuse(node, "WITH RECURSIVE; StarRocks 3.5 has none")
+
+
+def _group(node: exp.Group) -> None:
+    if node.args.get("all") is not None or node.args.get("totals"):
+        _refuse(node, "GROUP BY ALL")
+
+
+_TABLE_ARGUMENTS = (
+    "version", "when", "system_time", "pattern", "file_format", "ordinality", "partition",
+    "changes", "rows_from", "sample", "only", "pivots", "hints",
+)  # fmt: skip
+
+
+def _table(node: exp.Table) -> None:
+    for key in _TABLE_ARGUMENTS:
+        if node.args.get(key):
+            _refuse(node, f"a table with {key}")
+
+
+_CHECKS: dict[type[exp.Expr], Any] = {
+    exp.Select: _select,
+    exp.Union: _set_operation,
+    exp.Intersect: _set_operation,
+    exp.Except: _set_operation,
+    exp.Join: _join,
+    exp.Star: _star,
+    exp.With: _with,
+    exp.Group: _group,
+    exp.Table: _table,
+}
+
+
+def check(node: exp.Expr) -> None:
+    """Raises SqlError 1064 for a clause that StarRocks has not, or not in this form."""
+    found = _CHECKS.get(type(node))
+    if found is not None:
+        found(node)
