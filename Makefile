@@ -14,7 +14,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \
 	db-connect shell-kafka emergency-stop clean conformance bench-footprint bench-latency \
-	bench-stream bench-stream-long
+	bench-starrocks bench-stream bench-stream-long
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ conformance: ## All conformance cases; URL=mysql://user:pw@host:9030?http=8030 f
 
 bench-latency: ## Measure a record's way from the source's answer to a SELECT
 	@$(DEV) emdata bench latency $(ARGS)
+
+bench-starrocks: ## Measure the embedded StarRocks against bare DuckDB (ARGS="--only points")
+	@$(DEV) emdata bench starrocks $(ARGS)
 
 bench-stream: ## Measure the stream manager against a plain producer (ARGS="--only rate")
 	@$(DEV) emdata bench stream $(ARGS)

@@ -24,6 +24,22 @@ def latency() -> None:
 
 
 @app.command()
+def starrocks(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="points, aggregate, results or crowd; again for more"),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=1, help="length of the sixteen clients' run")
+    ] = 60.0,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds of each comparison")] = 5,
+) -> None:
+    """The embedded StarRocks against bare DuckDB on the same rows, in one run."""
+    names = [f"--only={name}" for name in only or ()]
+    _run("starrocks", f"--seconds={seconds}", f"--rounds={rounds}", *names)
+
+
+@app.command()
 def stream(
     only: Annotated[
         list[str] | None, typer.Option(help="a benchmark's name, such as rate; again for more")

@@ -97,7 +97,7 @@ def test_change_user_is_a_login(server: RunningServer) -> None:
     assert caught.value.errno == 1045
     with pytest.raises(mysql.connector.Error):
         connection.cmd_query("SELECT 1")
-    connection.shutdown()
+    connection._socket.sock.close()  # type: ignore[union-attr]
 
 
 def test_process_kill_and_reset_are_commands_too(server: RunningServer) -> None:
