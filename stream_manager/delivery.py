@@ -131,7 +131,7 @@ class Delivery:
     def step(self) -> None:
         """Do what the thread does in one turn: connect, or hand over and take reports.
 
-        Waits a moment when there is nothing to do. For the thread, and for a simulation without one.
+        Waits a moment when there is nothing to do. Also for a simulation without a thread.
         """
         if self._connect():
             self._move()

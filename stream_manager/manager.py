@@ -22,10 +22,11 @@ from stream_manager import metrics
 from stream_manager.connector import Connector, PollReport, PushConnector, StreamConfig
 from stream_manager.control import Control, ControlConfig
 from stream_manager.intake import Intake
+from stream_manager.poll import PollContext
 from stream_manager.prepared import Keys
 from stream_manager.push.door import PushDoor
 from stream_manager.seen import SeenIndex
-from stream_manager.session import PollContext, PollSession
+from stream_manager.session import PollSession
 from stream_manager.streams import Stream
 from stream_manager.tenants import PUBLIC
 

@@ -14,7 +14,7 @@ from emdata.contracts.base import Record, utc_text
 from stream_manager.buffer import Columns, Drafts
 
 if TYPE_CHECKING:
-    from stream_manager.session import PollContext
+    from stream_manager.poll import PollContext
 
 
 class Keys(StrEnum):

@@ -33,12 +33,13 @@ from emdata.state.requests import Request, answer
 from emdata.state.stream_code import note_code
 from emdata.telemetry import get_logger
 from stream_manager.manager import StreamManager
+from stream_manager.poll import RECORD_ERRORS
 from stream_manager.redeliver import DELIVERED, REFUSED, Redelivery, accepted_of
 from stream_manager.redrive_parse import KnownContents, ParsedElsewhere, parse_letter
 from stream_manager.redrive_plan import Kind, due, gate_text, kinds_of
 from stream_manager.reparse import Reparser
 from stream_manager.seen import SeenIndex
-from stream_manager.session import RECORD_ERRORS, PollSession
+from stream_manager.session import PollSession
 
 log = get_logger(__name__)
 AT_ONCE = 200

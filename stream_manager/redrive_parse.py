@@ -9,9 +9,9 @@ from emdata.contracts.base import Record
 from emdata.derive.limits import check_storable
 from emdata.errors import EmdataError
 from emdata.state.dead_letters import Letter
+from stream_manager.poll import MAX_PAYLOAD, RecordTooLarge
 from stream_manager.reparse import Reparser, record_of
 from stream_manager.seen import SeenIndex
-from stream_manager.session import MAX_PAYLOAD, RecordTooLarge
 
 
 class ParsedElsewhere(EmdataError):

@@ -7,105 +7,33 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 
-from emdata.clock import Clock
-from emdata.commits import Commit, Dead, SeenUpdate
-from emdata.contracts.base import Dataset, Priority, Record, utc_text
+from emdata.commits import Commit, SeenUpdate
+from emdata.contracts.base import Priority, Record, utc_text
 from emdata.derive.limits import check_identity, check_storable
-from emdata.envelope import PUBLIC
-from emdata.errors import BufferUnavailable, EmdataError, PermanentError
+from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager import metrics
-from stream_manager.buffer import Block, BufferWriter, Drafts
+from stream_manager.buffer import Block, Drafts
+from stream_manager.poll import (
+    MAX_PAYLOAD,
+    MAX_REASON,
+    RECORD_ERRORS,
+    ROW_ERRORS,
+    Interrupted,
+    PollContext,
+    RecordTooLarge,
+    Tally,
+)
 from stream_manager.prepared import Keys, Pending, PreparedBatch
-from stream_manager.producers import MAX_MESSAGE_BYTES
-from stream_manager.seen import SeenIndex
+from stream_manager.rejected import DeadRows
 
 log = get_logger(__name__)
-MAX_PAYLOAD = MAX_MESSAGE_BYTES - 64 * 1024
-MAX_DEAD_BYTES = 1 << 20
-MAX_DEAD_TOTAL = 64 << 20
-MAX_REASON = 4000
-
-# What a record's own methods may raise; each costs that record only.
-RECORD_ERRORS = (
-    EmdataError,
-    msgspec.MsgspecError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RecursionError,
-)
-
-
-# What decoding a row may raise beside the contract's own refusal.
-ROW_ERRORS = (msgspec.MsgspecError, EmdataError, ValueError, RecursionError)
-
-
-class Interrupted(EmdataError):
-    """A poll ended before it was complete, because its stream was stopped."""
-
-    code = "interrupted"
-
-
-class RecordTooLarge(PermanentError):
-    """A record is larger than a Kafka message may be."""
-
-    code = "record_too_large"
-
-
-@dataclass
-class Tally:
-    """What a poll counted so far."""
-
-    documents: int = 0
-    bytes: int = 0
-    rows: int = 0
-    ignored: int = 0
-    rejected: int = 0
-    parsed: int = 0
-    raw_documents: list[str] = field(default_factory=list)
-    not_modified: bool = False
-
-
-def _as_they_are(_dataset: Dataset, priorities: Sequence[int]) -> Sequence[int]:
-    return priorities
-
-
-@dataclass(frozen=True)
-class PollContext:
-    """What the manager gives a poll.
-
-    admits: whether there is room for a priority of a tenant. decide: a record's priority;
-    decide_prepared: the same for a dataset's records that come as columns. keys: what
-    is done with the content of each key. request_ids: the requests that this poll answers.
-    """
-
-    poll_id: str
-    stream: str
-    source: str
-    writer: int
-    cursor: dict[str, Any]
-    buffer: BufferWriter
-    seen: SeenIndex
-    admits: Callable[[Priority, str], bool]
-    clock: Clock
-    is_simulated: bool
-    batch_size: int
-    keys: Keys = Keys.COMPARED
-    request_ids: tuple[int, ...] = ()
-    tenant: str = PUBLIC
-    decide: Callable[[Record], Priority] = Record.priority
-    decide_prepared: Callable[[Dataset, Sequence[int]], Sequence[int]] = _as_they_are
 
 
 class PollSession:
@@ -121,8 +49,8 @@ class PollSession:
         self._waiting = 0
         self._room: dict[int, bool] = {}
         self._accepted: dict[str, list[SeenUpdate]] = {}
-        self._deads: dict[str, Dead] = {}
-        self._dead_bytes = 0
+        self._dead = DeadRows(context)
+        self._batch: list[Drafts] = []
         self._writing: asyncio.Future[list[Block]] | None = None
         self._committing: Commit | None = None
 
@@ -146,18 +74,18 @@ class PollSession:
         """Count a row that cannot be parsed; its bytes go to the dead letters."""
         self.tally.rows += 1
         self.tally.rejected += 1
-        self._dead(None, raw, error)
+        self._dead.add(None, raw, error)
 
     async def row_parsed(self, records: Sequence[Record]) -> list[str]:
         """Count a parsed row and take its records; returns why some of them were rejected.
 
-        Raises BufferUnavailable when a full batch cannot be made durable.
+        Raises BufferUnavailable when the batch before could not be made durable.
         """
         self.tally.rows += 1
         self.tally.parsed += 1
         reasons = [reason for record in records if (reason := self._take(record)) is not None]
         if self._waiting >= self.context.batch_size:
-            await self._flush()
+            await self._hand_over()
         return reasons
 
     async def rows_encoded(
@@ -165,7 +93,7 @@ class PollSession:
     ) -> list[tuple[int, str]]:
         """Take rows that are a contract's fields as JSON; returns (index, reason) of the rejected.
 
-        Raises BufferUnavailable when a full batch cannot be made durable.
+        Raises BufferUnavailable when a batch could not be made durable.
         """
         decode, refused = _decoder(record).decode, []
         for index, raw in enumerate(rows):
@@ -181,13 +109,13 @@ class PollSession:
             if reason is not None:
                 refused.append((index, reason))
             if self._waiting >= self.context.batch_size:
-                await self._flush()
+                await self._hand_over()
         return refused
 
     async def batch_prepared(self, batch: PreparedBatch) -> None:
         """Count parsed rows, one a record, that come as columns, and take them.
 
-        Raises BufferUnavailable when a full batch cannot be made durable.
+        Raises BufferUnavailable when a batch could not be made durable.
         """
         self.tally.rows += len(batch)
         self.tally.parsed += len(batch)
@@ -218,7 +146,15 @@ class PollSession:
             )
             self._waiting += 1
             if self._waiting >= self.context.batch_size:
-                await self._flush()
+                await self._hand_over()
+
+    async def flush(self) -> None:
+        """Return once all that was taken is durable.
+
+        Raises BufferUnavailable when it is not.
+        """
+        await self._hand_over()
+        await self._settle()
 
     async def finish(
         self,
@@ -234,7 +170,7 @@ class PollSession:
         While the buffer cannot write, this waits: a poll without its frame would never end.
         """
         try:
-            await self._flush()
+            await self.flush()
         except BufferUnavailable as unavailable:
             outcome, cursor, error = "failed", None, unavailable
         if any(pending.counts.deferred for pending in self._pending.values()):
@@ -295,30 +231,22 @@ class PollSession:
         return commit
 
     async def _write(self, commit: Commit) -> bool:
+        """Append the COMMIT, so that a cancelled poll can still find out what became of it."""
         self._committing = commit
+        self._writing = asyncio.wrap_future(self.context.buffer.append_blocks([], commit=commit))
         try:
-            await self._append([], commit)
+            await asyncio.shield(self._writing)
+        except asyncio.CancelledError:
+            raise
         except BufferUnavailable as error:
+            self._writing = None
             log.warning("commit_not_durable", stream=commit.stream, error=str(error))
             return False
         except BaseException:
-            if self._writing is None:
-                self._committing = None
-            raise
-        return True
-
-    async def _append(self, batch: list[Drafts], commit: Commit | None = None) -> list[Block]:
-        """Append, so that a cancelled poll can still find out what became of it."""
-        self._writing = asyncio.wrap_future(self.context.buffer.append_blocks(batch, commit=commit))
-        try:
-            accepted = await asyncio.shield(self._writing)
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
-            self._writing = None
+            self._writing = self._committing = None
             raise
         self._writing = None
-        return accepted
+        return True
 
     def _take(self, record: Record) -> str | None:
         dataset = record.dataset
@@ -342,7 +270,7 @@ class PollSession:
             region = record.region_code()
         except RECORD_ERRORS as error:
             counts.rejected += 1
-            self._dead(dataset.name, _bytes_of(record), error)
+            self._dead.add(dataset.name, _bytes_of(record), error)
             return str(error)
         if not self._admits(priority):
             counts.deferred += 1
@@ -373,20 +301,44 @@ class PollSession:
             self._room[priority] = room
         return room
 
-    async def _flush(self) -> None:
+    async def _hand_over(self) -> None:
+        """Hand over what was taken; it becomes durable while the next rows are parsed.
+
+        Raises BufferUnavailable when the batch before is not durable.
+        """
+        try:
+            await self._settle()
+        except BufferUnavailable:
+            self._forget(self._cut())
+            raise
+        self._batch = self._cut()
+        if self._batch:
+            self._writing = asyncio.wrap_future(self.context.buffer.append_blocks(self._batch))
+
+    def _cut(self) -> list[Drafts]:
         self._waiting = 0
         self._room.clear()
-        batch = [pending.cut() for pending in self._pending.values() if len(pending)]
-        if not batch:
+        return [pending.cut() for pending in self._pending.values() if len(pending)]
+
+    async def _settle(self) -> None:
+        """Wait for the batch under way and book it."""
+        if self._writing is None:
             return
         try:
-            blocks = await self._append(batch)
-        except BufferUnavailable:
-            # Nothing of these was acknowledged, so the poll never had them.
-            for drafts in batch:
-                self._pending[drafts.dataset].forget(drafts)
+            blocks = await asyncio.shield(self._writing)
+        except asyncio.CancelledError:
             raise
+        except BaseException:
+            self._writing = None
+            self._forget(self._batch)
+            raise
+        self._writing = None
         self._book(blocks)
+
+    def _forget(self, batch: list[Drafts]) -> None:
+        # Nothing of these was acknowledged, so the poll never had them.
+        for drafts in batch:
+            self._pending[drafts.dataset].forget(drafts)
 
     def _book(self, blocks: list[Block]) -> None:
         for block in blocks:
@@ -397,26 +349,6 @@ class PollSession:
             counts.last_seq = head.last_seq
             if self.context.keys is not Keys.FORGOTTEN:
                 self._accepted.setdefault(head.dataset, []).extend(block.seen_updates())
-
-    def _dead(self, dataset: str | None, payload: bytes, error: Exception) -> None:
-        cause = error.code if isinstance(error, EmdataError) else type(error).__name__
-        digest = hashlib.sha256(f"{self.context.stream}|{dataset}|{cause}|".encode() + payload)
-        identity = digest.hexdigest()[:32]
-        before = self._deads.get(identity)
-        kept = payload[:MAX_DEAD_BYTES] if self._dead_bytes < MAX_DEAD_TOTAL else payload[:1024]
-        self._dead_bytes += 0 if before is not None else len(kept)
-        self._deads[identity] = Dead(
-            identity,
-            self.context.stream,
-            dataset,
-            None,
-            self.context.poll_id,
-            cause,
-            str(error)[:MAX_REASON],
-            kept if before is None else before.payload,
-            1 if before is None else before.occurrences + 1,
-            utc_text(self.context.clock.now()),
-        )
 
     def _commit(
         self,
@@ -449,7 +381,7 @@ class PollSession:
                 name: pending.final(self._started_at) for name, pending in self._pending.items()
             },
             seen=self._accepted,
-            deads=list(self._deads.values()),
+            deads=self._dead.letters(),
             # Who asked for an interrupted poll still waits for one that is not.
             request_ids=[] if outcome == "interrupted" else list(self.context.request_ids),
         )

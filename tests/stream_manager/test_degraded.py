@@ -100,9 +100,7 @@ def headers_in_kafka(platform: Platform, writer: int) -> list[dict[str, bytes]]:
     try:
         while (message := consumer.poll(20)) is not None and message.error() is None:
             pairs = {
-                pair[0]: pair[1]
-                for pair in message.headers() or []
-                if isinstance(pair[1], bytes)
+                pair[0]: pair[1] for pair in message.headers() or [] if isinstance(pair[1], bytes)
             }
             if pairs["ce_id"].startswith(f"{writer}-".encode()):
                 found.append(pairs)

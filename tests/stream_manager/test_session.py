@@ -21,11 +21,13 @@ from emdata.errors import BufferUnavailable, RowError
 from stream_manager.buffer import BufferLog, BufferWriter, Run
 from stream_manager.buffer.disk import OsDisk
 from stream_manager.interrupted import interrupted_commit
+from stream_manager.poll import MAX_PAYLOAD, PollContext
 from stream_manager.seen import SeenIndex
-from stream_manager.session import MAX_PAYLOAD, PollContext, PollSession
+from stream_manager.session import PollSession
 from tests.stream_manager.making import commit as made_commit
 from tests.stream_manager.making import draft, records
 from tests.stream_manager.test_buffer_log import BrokenDisk
+from tests.support.waiting import wait_for
 
 AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -192,7 +194,8 @@ async def test_fault_25_the_cursor_moves_only_in_the_frame_behind_the_last_recor
     for number in range(5):
         await session.row_parsed([thing(number)])
     assert harness.commits == []
-    assert len(harness.records()) == 4  # the batch that is not full waits for the end
+    # the batch that is not full waits for the end
+    wait_for(lambda: len(harness.records()) == 4, 20, "two full batches to be durable")
     await session.finish("ok", cursor={"at": 5})
     assert len(harness.records()) == 5
     assert [commit.cursor for commit in harness.commits] == [{"at": 5}]
@@ -214,6 +217,7 @@ async def test_fault_5_records_of_a_failed_write_are_deferred_and_taken_by_the_n
 async def test_a_commit_that_cannot_be_written_is_tried_until_it_is(harness: Harness) -> None:
     session = harness.session()
     await session.row_parsed([thing(1), thing(2)])
+    await session.flush()
     harness.disk.call, harness.disk.times = "append", 2
     commit = await asyncio.wait_for(session.finish("ok", cursor={"at": 1}), 20)
     assert commit.cursor == {"at": 1}
@@ -231,6 +235,7 @@ async def test_a_poll_without_its_frame_becomes_interrupted_and_its_records_stay
 ) -> None:
     session = harness.session("dead")
     await session.row_parsed([thing(1), thing(2)])
+    await session.flush()
     harness.writer.stop()
     harness.log.close()
     with BufferLog(tmp_path, writer=1, segment_bytes=1 << 20) as log:
@@ -268,9 +273,15 @@ async def test_fault_25_a_cancelled_poll_counts_what_was_accepted_and_keeps_its_
     harness = Harness(tmp_path, disk)
     session = harness.session()
     await session.row_parsed([thing(1), thing(2)])
+    await session.flush()
     disk.go.clear()
     disk.is_waiting.clear()
-    poll_task = asyncio.create_task(session.row_parsed([thing(n) for n in range(3, 8)]))
+
+    async def go_on() -> None:
+        await session.row_parsed([thing(n) for n in range(3, 6)])
+        await session.row_parsed([thing(n) for n in range(6, 8)])
+
+    poll_task = asyncio.create_task(go_on())
     await asyncio.to_thread(disk.is_waiting.wait, 20)
     poll_task.cancel()
     await asyncio.wait({poll_task})
@@ -294,6 +305,7 @@ async def test_a_poll_cancelled_while_its_frame_is_written_ends_by_that_frame(
     harness = Harness(tmp_path, disk)
     session = harness.session()
     await session.row_parsed([thing(1), thing(2)])
+    await session.flush()
     disk.go.clear()
     disk.is_waiting.clear()
     ending = asyncio.create_task(session.finish("ok", cursor={"at": 1}))
