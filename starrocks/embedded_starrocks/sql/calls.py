@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from sqlglot import exp
 
 from embedded_starrocks.sql.macros_values import SCHEMA
@@ -20,6 +22,16 @@ def macro(name: str, *arguments: exp.Expr) -> exp.Expr:
 def call(name: str, *arguments: exp.Expr) -> exp.Expr:
     """A call of one of DuckDB's functions."""
     return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+@functools.cache
+def _template(written: str) -> exp.DataType:
+    return exp.DataType.build(written, dialect="duckdb")
+
+
+def data_type(written: str) -> exp.DataType:
+    """A type of DuckDB; each is parsed once."""
+    return _template(written).copy()
 
 
 def text(value: str) -> exp.Expr:

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from embedded_starrocks.errors import unsupported
 from embedded_starrocks.sql import kinds
-from embedded_starrocks.sql.calls import macro, number
+from embedded_starrocks.sql.calls import data_type, macro, number
 from embedded_starrocks.sql.kinds import BIGINT, BOOLEAN
 from embedded_starrocks.sql.scopes import outputs
 from embedded_starrocks.sql.types import ColumnType
@@ -85,7 +85,7 @@ def _to_compared(node: exp.Expr) -> exp.Expr:
     """Text as the number it says; a literal becomes a number that DuckDB can look up quickly."""
     if not kinds.is_text(kinds.of(node)):
         return node
-    to = exp.DataType.build(_COMPARED.duckdb(), dialect="duckdb")
+    to = data_type(_COMPARED.duckdb())
     if isinstance(node, exp.Literal):
         written = str(node.this).strip()
         if written.lstrip("+-").isdigit() and len(written) < 19:

@@ -10,7 +10,7 @@ from sqlglot import exp
 from embedded_starrocks.errors import semantic_error, unsupported
 from embedded_starrocks.sql import comparisons, kinds, operators, scopes, tablefunctions
 from embedded_starrocks.sql.builders import aggregates, collections, dates, jsons, values
-from embedded_starrocks.sql.calls import call, macro
+from embedded_starrocks.sql.calls import call, data_type, macro
 from embedded_starrocks.sql.types import INTEGER_BITS, ColumnType, from_sqlglot
 
 Handler = Callable[[Any], exp.Expr]
@@ -50,7 +50,7 @@ def converted(operand: exp.Expr, target: ColumnType) -> exp.Expr:
         operand = macro("whole_part", operand)
     elif kind == kinds.JSON and not target.parts:
         operand = macro("json_text", operand)
-    made = exp.TryCast(this=operand, to=exp.DataType.build(target.duckdb(), dialect="duckdb"))
+    made = exp.TryCast(this=operand, to=data_type(target.duckdb()))
     return kinds.typed(made, target)
 
 
@@ -297,7 +297,7 @@ def name_outputs(tree: exp.Expr) -> None:
         query.expressions[index].replace(exp.alias_(output.copy(), name, quoted=True))
 
 
-_SAME_TYPE = (exp.Column, exp.Cast, exp.TryCast, exp.Star)
+_SAME_TYPE = (exp.Column, exp.Cast, exp.TryCast, exp.Star, exp.Count)
 
 
 def finished_outputs(tree: exp.Expr) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlglot import exp
 
-from embedded_starrocks.sql.calls import macro
+from embedded_starrocks.sql.calls import data_type, macro
 from embedded_starrocks.sql.types import STRING_LENGTH, ColumnType
 
 INTEGERS = ("TINYINT", "SMALLINT", "INT", "BIGINT", "LARGEINT")
@@ -191,7 +191,7 @@ def element(kind: ColumnType | None) -> ColumnType | None:
 
 def cast(node: exp.Expr, kind: ColumnType) -> exp.Expr:
     """The node as DuckDB's type for it; a literal or NULL keeps its text."""
-    to = exp.DataType.build(kind.duckdb(), dialect="duckdb")
+    to = data_type(kind.duckdb())
     return typed(exp.Cast(this=node, to=to), kind)
 
 
@@ -212,7 +212,7 @@ def to_double(node: exp.Expr) -> exp.Expr:
     kind = of(node)
     if kind is not None and kind.name == "DOUBLE":
         return node
-    to = exp.DataType.build("DOUBLE", dialect="duckdb")
+    to = data_type("DOUBLE")
     return typed(exp.TryCast(this=node, to=to), DOUBLE)
 
 
@@ -222,7 +222,7 @@ def to_integer(node: exp.Expr, kind: ColumnType = BIGINT) -> exp.Expr:
     if found is not None and is_integer(found):
         return node if found == kind else cast(node, kind)
     whole = macro("whole_part", node)
-    to = exp.DataType.build(kind.duckdb(), dialect="duckdb")
+    to = data_type(kind.duckdb())
     return typed(exp.TryCast(this=whole, to=to), kind)
 
 
@@ -238,7 +238,7 @@ def to_moment(node: exp.Expr, kind: ColumnType) -> exp.Expr:
     if isinstance(node, exp.Literal) and node.is_string:
         written = str(node.this)
         if _DATE.fullmatch(written) or _DATETIME.fullmatch(written):
-            to = exp.DataType.build(kind.duckdb(), dialect="duckdb")
+            to = data_type(kind.duckdb())
             return typed(exp.TryCast(this=node, to=to), kind)
     if found is not None and is_moment(found):
         return cast(node, kind)

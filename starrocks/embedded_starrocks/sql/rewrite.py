@@ -23,6 +23,7 @@ from embedded_starrocks.sql.handlers import HANDLERS, finished_outputs, name_out
 from embedded_starrocks.sql.scopes import (
     COLUMNS,
     RELATION,
+    Kept,
     column_type,
     find_cte,
     in_order,
@@ -178,7 +179,7 @@ class Rewriter:
         for wrapped in list(tree.find_all(exp.TableFromRows)):
             tablefunctions.unwrap(wrapped)
         if self._columns:
-            tree.meta[COLUMNS] = self._columns
+            tree.meta[COLUMNS] = Kept(self._columns)
         # Sources first, then children: what replaces a node is built from rewritten parts.
         for node in in_order(tree):
             new = self._node(node)
@@ -211,7 +212,7 @@ class Rewriter:
         else:
             relation = find_relation(self._scope, table)
             self.plan.reads.append(relation)
-            table.meta[RELATION] = relation
+            table.meta[RELATION] = Kept(relation)
             self._large_columns.update(
                 column.name.lower() for column in relation.columns if column.type.name == "LARGEINT"
             )
@@ -282,7 +283,10 @@ class Rewriter:
 
 def _generated(tree: exp.Expr) -> str:
     try:
-        return tree.sql(dialect="duckdb", identify=True, unsupported_level=ErrorLevel.RAISE)
+        # The tree is ours alone: the generator needs no copy of it.
+        return tree.sql(
+            dialect="duckdb", identify=True, unsupported_level=ErrorLevel.RAISE, copy=False
+        )
     except UnsupportedError as error:
         raise unsupported(str(error)) from None
 

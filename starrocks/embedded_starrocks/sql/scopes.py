@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlglot import exp
 
@@ -17,6 +18,17 @@ COLUMNS = "starrocks_columns"
 # The keys of a query's parts, in the order in which names become known.
 _FIRST = ("with_", "from_", "joins", "laterals", "this")
 _LAST = ("having", "qualify", "order", "limit", "offset")
+
+
+class Kept:
+    """Something beside a node of a tree; copies of the tree share it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Kept:
+        return self
+
 
 Output = tuple[str, ColumnType | None]
 
@@ -58,9 +70,10 @@ def column_type(column: exp.Column) -> ColumnType | None:
     name, table = column.name.lower(), column.table.lower()
     at: exp.Expr | None = column
     while at is not None:
-        known: dict[str, ColumnType | None] | None = at.meta.get(COLUMNS)
-        if known is not None and name in known:
-            return known[name]
+        standing = at.meta.get(COLUMNS)
+        if standing is not None and name in standing.value:
+            alone: ColumnType | None = standing.value[name]
+            return alone
         at = at.parent
         if isinstance(at, exp.Lambda) and not table:
             parameters: dict[str, ColumnType | None] = at.meta.get("parameters", {})
@@ -120,8 +133,9 @@ def outputs_of_source(source: exp.Expr) -> list[Output]:
 
 
 def _plain_outputs(source: exp.Expr) -> list[Output]:
-    relation = source.meta.get(RELATION)
-    if isinstance(relation, Relation):
+    kept = source.meta.get(RELATION)
+    if isinstance(kept, Kept):
+        relation: Relation = kept.value
         return [(column.name, column.type) for column in relation.columns]
     if isinstance(source, exp.Subquery):
         return outputs(source.this)

@@ -78,6 +78,10 @@ class ColumnType:
     parts: tuple[ColumnType, ...] = ()
     fields: tuple[str, ...] = ()
 
+    def __deepcopy__(self, memo: dict[int, object]) -> ColumnType:
+        # Types hang on nodes of trees that are copied often; a type never changes.
+        return self
+
     def duckdb(self) -> str:
         """The DuckDB type that stores it."""
         if self.name == "DECIMAL":
