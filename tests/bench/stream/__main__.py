@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from tests.bench.figures import Figure, report
 from tests.bench.firms import firms
@@ -16,6 +17,7 @@ from tests.bench.stream.burst import burst
 from tests.bench.stream.latency import added, critical
 from tests.bench.stream.options import Options, read
 from tests.bench.stream.outage import outage
+from tests.bench.stream.progress import forget, measured
 from tests.bench.stream.rate import rate
 from tests.bench.stream.restart import restart
 from tests.bench.stream.servers import Servers, running_servers
@@ -44,7 +46,10 @@ def main(arguments: Sequence[str]) -> int:
     with running_servers() as servers:
         for name in chosen:
             print(f"{name}:", flush=True)
-            codes.append(report(BENCHMARKS[name](servers, options)))
+            measure = partial(BENCHMARKS[name], servers, options)
+            codes.append(report(measured(name, measure, is_kept=options.is_long)))
+    if options.is_long:
+        forget()
     return max(codes, default=0)
 
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from emdata.settings import REPOSITORY
 from tests.bench.figures import Figure
 from tests.bench.stream.manager import Manager, running_manager
 from tests.bench.stream.options import Options
+from tests.bench.stream.progress import FOLDER
 from tests.bench.stream.servers import Servers
 from tests.bench.stream.topics import new_dataset, read, remove_dataset, seq_of
 from tests.support.waiting import wait_for
@@ -22,7 +22,7 @@ AWAY_S, ROUNDS, ROUNDS_LONG = 25.0, 3, 20
 NUMBER = re.compile(rb'"number":(\d+)')
 # As many as arrive in a quarter of a second: the backlog is gone.
 DRAINED = RATE / 4
-STATE = REPOSITORY / ".emdata" / "bench" / "broker_outage.json"
+STATE = FOLDER / "broker_outage.json"
 
 
 @dataclass(frozen=True)

@@ -38,4 +38,4 @@ def _burst(servers: Servers) -> float:
     if after["accepted"][dataset] != RECORDS + 10_000:
         raise SystemExit(f"the buffer acknowledged {after['accepted']}")
     manager.remove_buffer()
-    return RECORDS / (after["at"] - before["at"])
+    return RECORDS / float(after["at"] - before["at"])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 from msgspec.structs import replace
@@ -36,6 +36,7 @@ def config(servers: str) -> dict[str, Any]:
         "linger.ms": 5,
         "compression.type": "lz4",
         "message.max.bytes": 4 << 20,
+        "log_level": 3,
     }
 
 
@@ -117,14 +118,21 @@ def control(servers: Servers, dataset: str, *, seconds: float, **given: float) -
     return found
 
 
-def control_rate(servers: Servers, seconds: float) -> float:
-    """C: messages a second, counted at a consumer."""
+class Rate(NamedTuple):
+    """C: messages a second, counted at a consumer, and us of CPU a message."""
+
+    a_second: float
+    cpu_us: float
+
+
+def control_rate(servers: Servers, seconds: float) -> Rate:
+    """Run the control flat out."""
     dataset = new_dataset(servers)
     found = control(servers, dataset, seconds=seconds)
     if count_messages(servers, dataset) != found["sent"]:
         raise SystemExit("the control's messages are not all in Kafka")
     remove_dataset(servers, dataset)
-    return found["sent"] / found["seconds"]
+    return Rate(found["sent"] / found["seconds"], found["cpu"] / found["sent"] * 1e6)
 
 
 def segment_rate(folder: Path, count: int = 200_000, group: int = 250) -> float:

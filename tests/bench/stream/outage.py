@@ -45,7 +45,7 @@ class Memory:
 def outage(servers: Servers, options: Options) -> list[Figure]:
     """Fill the buffer through the whole path while Kafka is down, then let it drain."""
     records = RECORDS_LONG if options.is_long else RECORDS
-    control = control_rate(servers, options.seconds / 6)
+    control = control_rate(servers, options.seconds / 6).a_second
     dataset, urgent = new_dataset(servers), new_dataset(servers)
     servers.broker.stop()
     try:

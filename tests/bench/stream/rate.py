@@ -29,12 +29,14 @@ def rate(servers: Servers, options: Options) -> list[Figure]:
     """Interleaved pairs of control and manager; medians."""
     runs, controls = [], []
     for turn in range(options.pairs):
-        controls.append(control_rate(servers, options.seconds / 4))
+        plain = control_rate(servers, options.seconds / 4)
+        controls.append(plain.a_second)
         run = _run(servers, options)
         runs.append(run)
         print(
-            f"  pair {turn + 1}: C {controls[-1]:,.0f}/s, manager {run.rate:,.0f}/s, "
-            f"{run.cpu_us:.1f} us CPU a record, {run.lost} lost, peak RSS {run.peak_mb:.0f} MB",
+            f"  pair {turn + 1}: C {plain.a_second:,.0f}/s and {plain.cpu_us:.1f} us CPU a record, "
+            f"manager {run.rate:,.0f}/s and {run.cpu_us:.1f} us, "
+            f"{run.lost} lost, peak RSS {run.peak_mb:.0f} MB",
             flush=True,
         )
     control = median(controls)

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from statistics import median
 
+from confluent_kafka import Message
+
 from emdata.contracts import Priority
 from tests.bench.figures import Figure
 from tests.bench.stream.manager import running_manager
@@ -36,17 +38,20 @@ def _round(servers: Servers) -> float:
             manager.ask("drain", 300)
     finally:
         servers.broker.start()
-    arrived = [
-        Priority(int(PRIORITY.search(message.value())[1]))  # type: ignore[index]
-        for batch in read(servers, dataset)
-        for message in batch
-    ]
+    arrived = [_priority(message) for batch in read(servers, dataset) for message in batch]
     remove_dataset(servers, dataset)
     if len(arrived) != sum(BACKLOG.values()):
         raise SystemExit(f"{len(arrived)} of {sum(BACKLOG.values())} arrived")
     found = _shares(arrived)
     print("  " + ", ".join(f"{p.name} {share:.1f} %" for p, share in found.items()), flush=True)
     return max(abs(found[p] - 100 * due / sum(DUE.values())) for p, due in DUE.items())
+
+
+def _priority(message: Message) -> Priority:
+    found = PRIORITY.search(message.value() or b"")
+    if found is None:
+        raise SystemExit(f"a message without a priority: {message.value()!r}")
+    return Priority(int(found[1]))
 
 
 def _shares(arrived: list[Priority]) -> dict[Priority, float]:
