@@ -85,9 +85,14 @@ class RawStore:
         return key
 
     def get(self, key: str) -> bytes:
-        """Return a document's bytes; FileNotFoundError for an unknown key."""
-        stored = bytes(obstore.get(self._store, key).bytes())
-        return zstandard.decompress(stored)
+        """Return a document's bytes.
+
+        Raises FileNotFoundError for an unknown key, OSError when the store does not give it.
+        """
+        try:
+            return zstandard.decompress(bytes(obstore.get(self._store, key).bytes()))
+        except (BaseError, zstandard.ZstdError) as error:
+            raise OSError(f"{key}: {error}") from error
 
     def about(self, key: str) -> dict[str, str]:
         """Return what was stored about a document; empty when nothing was."""

@@ -113,6 +113,9 @@ class Redriver:
                 last_round = now if is_round else last_round
             except (StateUnavailable, SQLAlchemyError, BufferUnavailable) as error:
                 log.warning("dead_letters_not_looked_at", error=str(error)[:200])
+            except Exception:
+                # Whatever a letter did to a parser, the other letters must not wait for a restart.
+                log.exception("redrive_crashed")
             try:
                 wait = LOOK_SECONDS if has_begun else FIRST_LOOK_SECONDS
                 await asyncio.wait_for(self._wake.wait(), wait)
@@ -121,6 +124,8 @@ class Redriver:
 
     async def round(self, *, only_unconfirmed: bool = False) -> Counter[str]:
         """Try what may have become possible; returns outcomes by name."""
+        async with self._busy:
+            await self._give_back_astray()
         letters = await asyncio.to_thread(
             state.waiting,
             self._engine,
@@ -179,10 +184,11 @@ class Redriver:
         return total
 
     async def _give_back_astray(self) -> None:
-        """Open what was claimed when PostgreSQL went away, before it was planned."""
+        """Open what was claimed and not planned, because PostgreSQL went away or a parser broke."""
         if self._astray:
             writer = self._config.writer
             await asyncio.to_thread(state.give_back, self._engine, writer, list(self._astray))
+            self._astray.clear()
 
     async def _begin(self) -> None:
         """Give back what an earlier process left, and note the code that runs now."""
@@ -258,9 +264,12 @@ class Redriver:
                 records = await asyncio.to_thread(
                     parse_letter, letter, self._records, self._reparsers
                 )
-            except ParsedElsewhere as error:
+            except (ParsedElsewhere, OSError) as error:  # OSError: its document cannot be read now
                 total[await self._end(letter, "failed", str(error), None)] += 1
-            except RECORD_ERRORS as error:
+            except Exception as error:
+                # A bug of a parser costs its letter an attempt; the others do not notice.
+                if not isinstance(error, RECORD_ERRORS):
+                    log.exception("parser_crashed", stream=stream, letter=letter.id)
                 gate = self._reparsers[stream].code() if stream in self._reparsers else None
                 total[await self._end(letter, REFUSED, _said(error), gate)] += 1
             else:
@@ -332,9 +341,9 @@ class Redriver:
             for record in one.records:
                 keys.setdefault(record.dataset.name, []).append(record.key_hash())
         for dataset, hashes in keys.items():
-            if not self._manager.seen.is_loaded(dataset):
-                found = await asyncio.to_thread(load_contents, self._engine, dataset, hashes)
-                contents.load(dataset, found)
+            contents.take(
+                dataset, await asyncio.to_thread(load_contents, self._engine, dataset, hashes)
+            )
         return contents
 
     async def _outcome(self, poll_id: str, letter_id: str) -> str:

@@ -26,6 +26,14 @@ class KnownContents(SeenIndex):
     def __init__(self, shared: SeenIndex) -> None:
         super().__init__()
         self._shared = shared
+        self._versions: dict[tuple[str, bytes], str] = {}
+
+    def take(self, dataset: str, known: Mapping[bytes, tuple[bytes, str | None]]) -> None:
+        """Take what PostgreSQL has of some keys: (content hash, version) by key hash."""
+        self.load(dataset, {key: content for key, (content, _) in known.items()})
+        for key, (_, version) in known.items():
+            if version is not None:
+                self._versions[dataset, key] = version
 
     def content(self, dataset: str, key_hash: bytes) -> bytes | None:
         """Return the content hash last accepted for a key, or None."""
@@ -34,9 +42,19 @@ class KnownContents(SeenIndex):
         return super().content(dataset, key_hash)
 
     def update(self, dataset: str, updates: Iterable[SeenUpdate]) -> None:
-        """Let the manager's index know, so that the next poll compares with it."""
+        """Let the manager's index know, so that the next poll compares with it.
+
+        It goes on comparing with the newest version: an older one only adds to the history.
+        """
         if self._shared.is_loaded(dataset):
-            self._shared.update(dataset, updates)
+            self._shared.update(
+                dataset,
+                [
+                    one
+                    for one in updates
+                    if (one.version or "") >= self._versions.get((dataset, one.key_hash), "")
+                ],
+            )
 
 
 def parse_letter(

@@ -53,7 +53,11 @@ def _apply_redrive(connection: Connection, frame: RedriveFrame) -> bool:
     if not _insert_poll(connection, frame.commit, frame.hour):
         return False
     _insert_datasets(connection, frame.commit)
-    _upsert_seen(connection, frame.commit)
+    # An older version that comes late is kept as history; what is compared with stays the newest.
+    is_newest = sa.or_(
+        seen.c.version.is_(None), insert(seen).excluded.version >= seen.c.version.collate("C")
+    )
+    _upsert_seen(connection, frame.commit, is_newest)
     frame.settle(instant(frame.commit.finished_at))
     return True
 
@@ -115,7 +119,9 @@ def _insert_datasets(connection: Connection, commit: Commit) -> None:
         connection.execute(insert(poll_datasets), rows)
 
 
-def _upsert_seen(connection: Connection, commit: Commit) -> None:
+def _upsert_seen(
+    connection: Connection, commit: Commit, condition: sa.ColumnElement[bool] | None = None
+) -> None:
     statement = insert(seen)
     statement = statement.on_conflict_do_update(
         index_elements=[seen.c.dataset, seen.c.key_hash],
@@ -123,7 +129,10 @@ def _upsert_seen(connection: Connection, commit: Commit) -> None:
             name: statement.excluded[name] for name in ("content_hash", "version", "writer", "seq")
         },
         # A poll that ended without its frame is applied behind newer ones.
-        where=(seen.c.writer != statement.excluded.writer) | (seen.c.seq < statement.excluded.seq),
+        where=sa.and_(
+            (seen.c.writer != statement.excluded.writer) | (seen.c.seq < statement.excluded.seq),
+            sa.true() if condition is None else condition,
+        ),
     )
     for dataset, updates in commit.seen.items():
         for chunk in _chunks(_newest_per_key(updates)):

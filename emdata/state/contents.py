@@ -13,14 +13,16 @@ from emdata.state.tables import poll_datasets as counts
 from emdata.state.tables import polls, seen
 
 
-def load_contents(engine: Engine, dataset: str, key_hashes: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Return the content hash last accepted for each of the named keys, where there is one."""
-    query = sa.select(seen.c.key_hash, seen.c.content_hash).where(
+def load_contents(
+    engine: Engine, dataset: str, key_hashes: Sequence[bytes]
+) -> dict[bytes, tuple[bytes, str | None]]:
+    """Return (content hash, version) last accepted for each named key, where there is one."""
+    query = sa.select(seen.c.key_hash, seen.c.content_hash, seen.c.version).where(
         seen.c.dataset == dataset, seen.c.key_hash.in_(key_hashes)
     )
     with transaction(engine) as connection:
         rows = connection.execute(query)
-        return {bytes(row.key_hash): bytes(row.content_hash) for row in rows}
+        return {bytes(row.key_hash): (bytes(row.content_hash), row.version) for row in rows}
 
 
 def newer_content(

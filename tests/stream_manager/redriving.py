@@ -28,7 +28,9 @@ MORNING = datetime(2026, 11, 21, 6, 20, tzinfo=UTC)
 NOON = datetime(2026, 11, 21, 12, 5, tzinfo=UTC)
 
 
-def contract_for(topic: str, *, is_mended: bool = False) -> type[Record]:
+def contract_for(
+    topic: str, *, is_mended: bool = False, version: str | None = None
+) -> type[Record]:
     """A contract of a topic of its own; before it is mended, its text may not be long."""
     dataset = Dataset(
         name=topic.replace("-", "_"),
@@ -40,6 +42,7 @@ def contract_for(topic: str, *, is_mended: bool = False) -> type[Record]:
         fresh_within="1h",
         terms="none",
         topic_name=topic,
+        version=version,
     )
     text: Any = LongText if is_mended else str
     made: Any = msgspec.defstruct(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import Engine
 
 from emdata.state import connect, upgrade
+from emdata.state import dead_letters as state
 from emdata.state.dead_letters import Filter, drop_letters, find_letters, show_letter
 from emdata.state.ledger import settle
 from emdata.state.requests import ask_polls, wait_for
@@ -106,6 +108,75 @@ async def test_older_content_of_a_key_without_a_version_never_replaces_newer(wor
     assert world.hours()[0]["rejected"] == 1
     assert [one["state"] for one in world.letters()] == ["dropped"]
     assert len(delivered(world)) == 1
+
+
+async def test_an_older_version_joins_the_history_and_polls_go_on_comparing_with_the_newest(
+    world: World,
+) -> None:
+    contract = contract_for(world.door.topic, version="text")
+    world.parser.contract = world.records[contract.dataset.name] = contract
+    await world.poll(b"b=1~")
+    world.clock.advance(60)
+    await world.poll(b"b=2")
+    newest = world.parser.parse(b"b=2")[0]
+    await world.manager.load_dataset(contract.dataset.name)
+    world.parser.version = 2
+    assert await world.redriver.round() == {"redriven": 1}
+    assert len(delivered(world)) == 2
+    known = world.manager.seen.content(contract.dataset.name, newest.key_hash())
+    assert known == newest.content_hash()
+    (row,) = world.rows(
+        f"SELECT version, content_hash FROM seen WHERE dataset = '{contract.dataset.name}'"
+    )
+    assert (row["version"], bytes(row["content_hash"])) == ("2", newest.content_hash())
+
+
+async def test_a_parser_that_breaks_costs_its_letter_an_attempt_and_is_not_asked_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.poll(b"b=~", b"c=~")
+    world.parser.version = 2
+
+    def crash(_parser: object, raw: bytes) -> list[object]:
+        world.parser.asked.append(raw)
+        raise MemoryError("a row of ten gigabytes")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(world.parser), "parse", crash)
+        assert await world.redriver.round() == {"rejected": 1}
+        asked = len(world.parser.asked)
+        assert await world.redriver.round() == {}
+        assert len(world.parser.asked) == asked
+    assert sorted(one["attempts"] for one in world.letters()) == [0, 1]
+
+
+async def test_a_round_that_crashes_gives_its_letters_back_and_the_next_one_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.poll(b"b=~")
+    world.parser.version = 2
+    world.clock.at = NOON
+    monkeypatch.setattr("stream_manager.redrive.LOOK_SECONDS", 0.05)
+    calls: list[int] = []
+    plan = state.plan
+
+    def crash(*arguments: Any, **more: Any) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        plan(*arguments, **more)
+
+    monkeypatch.setattr(state, "plan", crash)
+    world.redriver._config = replace(world.redriver._config, every_seconds=0.01)
+    running = asyncio.create_task(world.redriver.run())
+    try:
+        async with asyncio.timeout(30):
+            while [one["state"] for one in world.letters()] != ["redriven"]:
+                world.clock.advance(1)
+                await asyncio.sleep(0.05)
+    finally:
+        running.cancel()
+    assert [outcome for _, _, outcome in world.history()] == ["interrupted", "redriven"]
 
 
 async def test_a_letter_that_fails_again_is_left_alone_until_its_code_is_another(
