@@ -279,7 +279,7 @@ async def test_a_poll_by_columns_is_the_same_poll_as_one_by_rows(tmp_path: Path)
 @pytest.mark.xfail(
     reason="PollSession.batch_prepared counts no record after the batch that was refused"
 )
-async def test_fault_5_a_full_disk_in_the_middle_of_columns_fails_the_poll_and_it_balances(
+async def test_a_full_disk_in_the_middle_of_columns_fails_the_poll_and_it_balances(
     tmp_path: Path,
 ) -> None:
     disk = BrokenDisk("", errno.ENOSPC)

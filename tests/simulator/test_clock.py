@@ -84,7 +84,7 @@ def test_clock_request_that_makes_no_sense_is_refused(world: Simulator, body: ob
 def test_health_and_page_say_that_everything_is_simulated(world: Simulator) -> None:
     health = world.get("_simulator/health")
     assert health.json()["simulated"] is True
-    assert len(health.json()["hosts"]) == 4
+    assert len(health.json()["hosts"]) == 5
     page = world.get("")
     assert "SIMULATED DATA" in page.body.decode()
     for path in ("", "_simulator/health", "nowhere/at/all", "www.fema.gov/api/open/v1/Nothing"):
