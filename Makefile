@@ -13,7 +13,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \
-	db-connect shell-kafka emergency-stop clean conformance bench-footprint bench-latency \
+	db-connect shell-kafka emergency-stop clean bench-footprint conformance bench-latency \
 	bench-starrocks bench-stream bench-stream-long
 
 help: ## Show this help

@@ -13,8 +13,8 @@ TARGETS = [
     "help", "start", "stop", "restart", "status", "health", "troubleshoot", "logs",
     "logs-dagster", "logs-flink", "logs-starrocks", "dev-setup", "check", "test", "test-fast",
     "test-long", "test-system-deps", "check-live", "format", "db-connect", "shell-kafka",
-    "emergency-stop", "clean", "bench-footprint", "bench-latency",
-    "bench-stream", "bench-stream-long",
+    "emergency-stop", "clean", "bench-footprint", "conformance", "bench-latency",
+    "bench-starrocks", "bench-stream", "bench-stream-long",
 ]
 # fmt: on
 
