@@ -339,7 +339,7 @@ async def test_a_manager_killed_in_the_middle_of_a_redrive_leaves_nothing_in_bet
 
     # Killed behind the records and before their COMMIT frame: the log holds the records only.
     async def killed(session: PollSession, _outcome: str, **_more: object) -> None:
-        await session._flush()
+        await session.flush()
         raise asyncio.CancelledError
 
     async def dead(_session: PollSession) -> None:
