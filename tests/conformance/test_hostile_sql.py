@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from embedded_starrocks.errors import SqlError
 from embedded_starrocks.sql import functions
 from tests.starrocks.conftest import Statements
+from tests.starrocks.running import REPOSITORY, environment
 
 pytestmark = pytest.mark.integration
 SECRET = "canary-that-no-client-reads"
@@ -155,7 +158,14 @@ t d.t k s a count(*) sum(k) unnest(a) generate_series(1,3) row_number() array_ma
 map{1:2} [1,2] named_struct('a',1) parse_json('{}') interval 1 day date_trunc('day',now())
 read_csv glob information_schema.tables main.t system.t temp.t __starrocks_fn __stage
 """
-_WORDS = st.sampled_from(_PIECES.split())
+
+
+def pieces() -> list[str]:
+    """Words and expressions that statements are put together from."""
+    return _PIECES.split()
+
+
+_WORDS = st.sampled_from(pieces())
 
 
 @given(st.lists(_WORDS, max_size=16).map(" ".join))
@@ -196,3 +206,13 @@ def test_any_text_is_answered_or_refused(guarded: Guarded, text: str) -> None:
     guarded.check(text)
     guarded.check(f"SELECT {text}")
     guarded.check(f"SELECT '{text}' FROM t WHERE k = {text}")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_text_that_covers_new_code_is_answered_or_refused(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.conformance.fuzz_sql", str(tmp_path), "10000"]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
