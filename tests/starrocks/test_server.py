@@ -83,6 +83,21 @@ def test_it_says_what_it_is(server: RunningServer) -> None:
     assert b"embedded_starrocks_loads_total" in metrics
 
 
+def test_the_page_tells_each_user_what_it_may_know(server: RunningServer) -> None:
+    server.query("CREATE TABLE IF NOT EXISTS d.shown (k INT) DUPLICATE KEY (k) COMMENT '<b>'")
+    server.query("CREATE TABLE IF NOT EXISTS d.concealed (k INT) DUPLICATE KEY (k)")
+    server.query("CREATE USER IF NOT EXISTS looker IDENTIFIED BY 'l'")
+    server.query("GRANT SELECT ON TABLE d.shown TO USER looker")
+    assert server.load("d.concealed", [{"k": 1}], label="concealed_label")["Status"] == "Success"
+    assert b"concealed" not in server.http("GET", "/", user=None)[1]
+    assert server.http("GET", "/details", user=None)[0] == 401
+    page = server.http("GET", "/details", user=("looker", "l"))[1]
+    assert b"shown" in page
+    assert b"&lt;b&gt;" in page
+    assert b"concealed" not in page
+    assert b"concealed_label" in server.http("GET", "/details")[1]
+
+
 def test_http_needs_the_password_for_data(server: RunningServer) -> None:
     for user in (None, ("root", "wrong"), ("nobody", PASSWORD)):
         for method, path in (

@@ -73,9 +73,16 @@ def create_app(store: Store, loads: Loads, sessions: Sessions, max_load_bytes: i
     async def home(_: Request) -> Response:
         return HTMLResponse(page.home_page(store, loads, sessions))
 
+    async def details(request: Request) -> Response:
+        user = authentication.user(request)
+        if user is None:
+            return denied()
+        return HTMLResponse(page.details_page(store, sessions, user))
+
     return Starlette(
         routes=[
             Route("/", home, methods=["GET"]),
+            Route("/details", details, methods=["GET"]),
             Route("/api/health", health, methods=["GET"]),
             Route("/api/bootstrap", bootstrap, methods=["GET"]),
             Route("/metrics", metrics, methods=["GET"]),

@@ -7,6 +7,7 @@ import html
 from embedded_starrocks import VERSION
 from embedded_starrocks.sql.context import Sessions, version_comment
 from embedded_starrocks.storage.loads import Loads
+from embedded_starrocks.storage.rights import SYSTEM
 from embedded_starrocks.storage.store import Store
 
 _STYLE = (
@@ -30,20 +31,8 @@ def row_counts(store: Store) -> dict[tuple[str, str], int]:
     return {(schema, table): size for schema, table, size in rows}
 
 
-def home_page(store: Store, loads: Loads, sessions: Sessions) -> str:
-    """A page without scripts that says plainly what answers here."""
-    counts = row_counts(store)
-    lines = []
-    for relation in sorted(store.catalog.relations.values(), key=lambda each: (each.db, each.name)):
-        rows = f"{counts.get((relation.db, relation.name), 0):,}" if relation.has_rows else ""
-        lines.append(
-            f"<tr><td>{html.escape(relation.db)}</td><td>{html.escape(relation.name)}</td>"
-            f"<td>{relation.kind.lower()}</td><td class=n>{rows}</td>"
-            f"<td>{html.escape(relation.comment)}</td></tr>"
-        )
+def _document(store: Store, body: str) -> str:
     banner = f"<p class=banner>{html.escape(store.banner)}</p>" if store.banner else ""
-    databases = ", ".join(html.escape(name) for name in store.catalog.databases) or "none"
-    counters = loads.counters
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width,initial-scale=1'>"
@@ -51,12 +40,69 @@ def home_page(store: Store, loads: Loads, sessions: Sessions) -> str:
         "<h1>Embedded StarRocks</h1>"
         "<p>This is <strong>not StarRocks</strong>. It is a stand-in for laptops and tests: DuckDB "
         "behind StarRocks' MySQL and stream-load protocols. What it does not support it refuses; "
-        "it is no measure of StarRocks' speed.</p>"
+        f"it is no measure of StarRocks' speed.</p>{body}</body></html>"
+    )
+
+
+def _table(title: str, heads: list[str], rows: list[tuple[object, ...]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    lines = [
+        "<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row in rows
+    ]
+    body = "".join(lines) or f"<tr><td colspan={len(heads)}>none</td></tr>"
+    return f"<h2>{title}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def home_page(store: Store, loads: Loads, sessions: Sessions) -> str:
+    """What answers here, for everybody; names and data only behind the login."""
+    counters = loads.counters
+    return _document(
+        store,
         f"<p>{html.escape(version_comment(''))}. Open connections: {len(sessions.all())}. "
         f"Loads since start: {counters.loads} ({counters.rows:,} rows), failed: {counters.failed}."
-        f"</p><p>Databases: {databases}</p>"
-        "<table><thead><tr><th>Database</th><th>Name</th><th>Kind</th><th class=n>Rows</th>"
-        f"<th>Comment</th></tr></thead><tbody>{''.join(lines)}</tbody></table></body></html>"
+        "</p><p><a href=/details>Databases, running queries and loads</a> (needs a login).</p>",
+    )
+
+
+def details_page(store: Store, sessions: Sessions, user: str) -> str:
+    """Tables, running queries and latest loads, as far as the user may know of them."""
+    rights = store.catalog.rights
+    roles = rights.default_roles(user)
+    counts = row_counts(store)
+    relations = [
+        each
+        for each in sorted(store.catalog.relations.values(), key=lambda one: (one.db, one.name))
+        if rights.sees(user, roles, each.kind, each.db, each.name)
+    ]
+    seen = {(each.db, each.name) for each in relations}
+    tables: list[tuple[object, ...]] = [
+        (
+            each.db,
+            each.name,
+            each.kind.lower(),
+            f"{counts.get((each.db, each.name), 0):,}" if each.has_rows else "",
+            each.comment,
+        )
+        for each in relations
+    ]
+    sees_all = rights.allows(user, roles, "OPERATE", SYSTEM, "*", "*")
+    queries: list[tuple[object, ...]] = [
+        (session.id, session.user, session.database, session.statement[:500])
+        for session in sessions.all()
+        if session.statement and (sees_all or session.user == user)
+    ]
+    latest: list[tuple[object, ...]] = [
+        (label.db, label.table, label.name, label.kind, label.state, f"{label.total:,}")
+        for label in store.labels.latest(50)
+        if (label.db, label.table) in seen
+    ]
+    return _document(
+        store,
+        f"<p>Seen by user {html.escape(user)}.</p>"
+        + _table("Tables", ["Database", "Name", "Kind", "Rows", "Comment"], tables)
+        + _table("Running queries", ["Id", "User", "Database", "Statement"], queries)
+        + _table("Latest loads", ["Database", "Table", "Label", "Kind", "State", "Rows"], latest),
     )
 
 

@@ -24,7 +24,6 @@ from embedded_starrocks.storage.metadata import Catalog, Relation
 from embedded_starrocks.storage.rights import (
     CATALOG,
     DATABASE,
-    PRIVILEGES,
     ROOT,
     SYSTEM,
     TABLE,
@@ -288,10 +287,8 @@ class Context:
 
     def sees(self, relation: Relation) -> bool:
         """Whether the user has any privilege on a table or view."""
-        return any(
-            self.allows(privilege, relation.kind, relation.db, relation.name)
-            for privilege in PRIVILEGES[relation.kind]
-        )
+        rights = self.catalog.rights
+        return rights.sees(self.session.user, self.roles, relation.kind, relation.db, relation.name)
 
     def require_any(self, relation: Relation) -> None:
         """A table's definition is shown to whoever may do something with it."""

@@ -74,6 +74,12 @@ class Labels:
     def get(self, db: str, name: str) -> Label | None:
         return self._labels.get((db, name))
 
+    def latest(self, count: int) -> list[Label]:
+        """The labels that were taken last, the newest first."""
+        with self._lock:
+            found = list(self._labels.values())
+        return sorted(found, key=lambda label: label.txn_id, reverse=True)[:count]
+
     def reserve(self, db: str, name: str, table: str, kind: str) -> Label:
         """Take a label for a new load. Raises LabelExists; an aborted one may be taken again."""
         with self._lock:

@@ -153,6 +153,12 @@ class Rights:
             grant.covers(privilege, kind, db, name) for grant in self.effective(user, active)
         )
 
+    def sees(self, user: str, active: frozenset[str], kind: str, db: str, name: str) -> bool:
+        """Whether a user has any privilege on a table or view."""
+        return any(
+            self.allows(user, active, privilege, kind, db, name) for privilege in PRIVILEGES[kind]
+        )
+
 
 def read_rights(connection: duckdb.DuckDBPyConnection) -> Rights:
     def rows(table: str, columns: str) -> list[tuple[Any, ...]]:
