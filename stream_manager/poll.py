@@ -63,6 +63,10 @@ class Tally:
     not_modified: bool = False
 
 
+def _as_it_says(record: Record) -> Priority:
+    return record.priority()
+
+
 def _as_they_are(_dataset: Dataset, priorities: Sequence[int]) -> Sequence[int]:
     return priorities
 
@@ -90,5 +94,5 @@ class PollContext:
     keys: Keys = Keys.COMPARED
     request_ids: tuple[int, ...] = ()
     tenant: str = PUBLIC
-    decide: Callable[[Record], Priority] = Record.priority
+    decide: Callable[[Record], Priority] = _as_it_says
     decide_prepared: Callable[[Dataset, Sequence[int]], Sequence[int]] = _as_they_are

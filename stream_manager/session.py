@@ -117,17 +117,18 @@ class PollSession:
 
         Raises BufferUnavailable when a batch could not be made durable.
         """
-        self.tally.rows += len(batch)
-        self.tally.parsed += len(batch)
         dataset = batch.record.dataset
         pending = self._pending_of(batch.record)
-        pending.counts.records += len(batch)
         if batch.newest_event is not None:
             pending.note_event(batch.newest_event)
         priorities = self.context.decide_prepared(dataset, batch.priorities)
         for index, (key_hash, content_hash) in enumerate(
             zip(batch.key_hashes, batch.content_hashes, strict=True)
         ):
+            # One by one: behind a batch that was refused, the poll never had the rest.
+            self.tally.rows += 1
+            self.tally.parsed += 1
+            pending.counts.records += 1
             if self._is_known(pending, key_hash, content_hash):
                 pending.counts.unchanged += 1
                 continue

@@ -276,9 +276,6 @@ async def test_a_poll_by_columns_is_the_same_poll_as_one_by_rows(tmp_path: Path)
     assert found[0][1]["cursor"] == {"acquired_at": "2026-11-21T06:59:00.000000"}
 
 
-@pytest.mark.xfail(
-    reason="PollSession.batch_prepared counts no record after the batch that was refused"
-)
 async def test_a_full_disk_in_the_middle_of_columns_fails_the_poll_and_it_balances(
     tmp_path: Path,
 ) -> None:
