@@ -56,10 +56,12 @@ ARRAYS = {
     "array_min(a)": "list_min(a)",
     "array_sort(a)": "list_sort(a, 'ASC', 'NULLS FIRST')",
     # list_distinct leaves NULL out; StarRocks keeps one.
-    "array_distinct(a)": "CASE WHEN list_contains(a, NULL) THEN list_append(list_distinct(a), "
+    "array_distinct(a)": "CASE WHEN list_position(a, NULL) IS NOT NULL "
+    "THEN list_append(list_distinct(a), "
     "NULL) "
     "ELSE list_distinct(a) END",
-    "array_slice(a, i, n)": "a[i:i + n - 1]",
+    "array_slice(a, i, n)": "CASE WHEN i = 0 THEN error('array_slice counts from 1') "
+    "ELSE a[i:i + n - 1] END",
     "array_remove(a, x)": "list_filter(a, lambda e: e IS DISTINCT FROM x)",
     "array_cum_sum(a)": "list_transform(a, lambda e, i: CASE WHEN e IS NOT NULL "
     "THEN list_sum(a[:i]) END)",
@@ -76,11 +78,12 @@ ARRAYS = {
     "lambda p: p[2])",
     "all_match(tests)": "CASE WHEN len(tests) = 0 THEN true WHEN list_contains(tests, false) "
     "THEN false "
-    "WHEN list_contains(tests, NULL) THEN NULL ELSE true END",
+    "WHEN list_position(tests, NULL) IS NOT NULL THEN NULL ELSE true END",
     "any_match(tests)": "CASE WHEN len(tests) = 0 THEN false WHEN list_contains(tests, true) "
     "THEN true "
-    "WHEN list_contains(tests, NULL) THEN NULL ELSE false END",
+    "WHEN list_position(tests, NULL) IS NOT NULL THEN NULL ELSE false END",
     "element_of(a, i)": "a[i]",
+    "array_element(a, i)": "CASE WHEN i >= 1 THEN a[i] END",
     "str_to_map(s, a, b)": "map_from_entries(list_transform(string_split(s, a), "
     "lambda p: row(split_part(p, b, 1), CASE WHEN contains(p, b) "
     "THEN substr(p, strpos(p, b) + length(b)) END)))",

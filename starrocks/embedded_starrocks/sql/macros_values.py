@@ -91,12 +91,18 @@ NUMBERS = {
     "((2 * abs(a) * CAST(up AS HUGEINT) + abs(b)) // (2 * abs(b))) END",
     "grouped(x)": "format('{:,}', CAST(trunc(x) AS HUGEINT)) || "
     "right(CAST(CAST(x AS DECIMAL(36, 2)) AS VARCHAR), 3)",
-    "digits_to_number(s, base)": "list_reduce(list_prepend(CAST(0 AS HUGEINT), list_transform("
-    "regexp_extract_all(upper(trim(s)), '[0-9A-F]'), "
+    # What comes first and is a digit of the base; a minus counts down from 2^64, as in MySQL.
+    "leading_digits(s, base)": "regexp_extract_all(regexp_extract(upper(trim(s)), CASE base "
+    "WHEN 2 THEN '^-?([01]*)' WHEN 8 THEN '^-?([0-7]*)' WHEN 10 THEN '^-?([0-9]*)' "
+    "ELSE '^-?([0-9A-F]*)' END, 1), '.')",
+    "digits_to_number(s, base)": "(CASE WHEN trim(s) LIKE '-%' THEN 18446744073709551616 ELSE 0 "
+    "END) + (CASE WHEN trim(s) LIKE '-%' THEN -1 ELSE 1 END) * list_reduce(list_prepend("
+    f"CAST(0 AS HUGEINT), list_transform({SCHEMA}.leading_digits(s, base), "
     "lambda c: CAST(strpos('0123456789ABCDEF', c) - 1 AS HUGEINT))), "
     "lambda total, digit: total * base + digit)",
-    "number_to_digits(n, base)": "CASE base WHEN 10 THEN CAST(n AS VARCHAR) WHEN 2 THEN bin(n) "
-    "WHEN 16 THEN hex(n) ELSE format('{:o}', CAST(n AS BIGINT)) END",
+    "number_to_digits(n, base)": "CASE base WHEN 10 THEN CAST(n AS VARCHAR) "
+    "WHEN 2 THEN bin(CAST(n AS UBIGINT)) WHEN 16 THEN hex(CAST(n AS UBIGINT)) "
+    "ELSE format('{:o}', CAST(n AS BIGINT)) END",
     "mod(a, b)": "a % CASE WHEN b = 0 THEN NULL ELSE b END",
     "truncate(x, n)": "trunc(TRY_CAST(x AS DOUBLE) * pow(10, n)) / pow(10, n)",
     "round(x)": "CAST(CAST(round(TRY_CAST(x AS DOUBLE)) AS DOUBLE) AS BIGINT)",

@@ -116,12 +116,13 @@ def array_concat(name: str, arguments: list[exp.Expr]) -> exp.Expr:
 
 
 def element_at(name: str, arguments: list[exp.Expr]) -> exp.Expr:
-    """ELEMENT_AT(array or map, index or key); from the end for a negative index."""
+    """ELEMENT_AT(array or map, index or key); an array has no element before its first."""
     count(name, arguments, 2, 2)
     collection, key = arguments
     # A call, not brackets: the generator would move a literal index.
-    made = macro("element_of", collection, key)
-    return kinds.typed(made, kinds.element(kinds.of(collection)))
+    kind = kinds.of(collection)
+    verb = "array_element" if kind is not None and kind.name == "ARRAY" else "element_of"
+    return kinds.typed(macro(verb, collection, key), kinds.element(kind))
 
 
 def array_generate(name: str, arguments: list[exp.Expr]) -> exp.Expr:
@@ -300,6 +301,10 @@ def field_of(node: exp.Dot) -> exp.Expr:
 
 def bracket(node: exp.Bracket) -> exp.Expr:
     """array[index] and map[key]."""
+    index = node.expressions[0]
+    kind = kinds.of(node.this)
+    if kind is not None and kind.name == "ARRAY" and not isinstance(index, exp.Literal):
+        return element_at("[]", [node.this, index])
     # As written: the generator would count from another number.
     node.set("offset", 1)
     return kinds.typed(node, kinds.element(kinds.of(node.this)))
