@@ -63,6 +63,10 @@ class Manager:
         except OSError:
             return {}
 
+    def account(self) -> dict[str, Any]:
+        """Its own account; waits until it answers."""
+        return wait_for(self.status, 60, f"port {self.port} to answer")
+
     @property
     def role(self) -> str:
         """What it says it is; empty while it does not answer."""

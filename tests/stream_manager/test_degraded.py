@@ -170,7 +170,7 @@ def test_records_reach_kafka_without_the_manager_and_the_ledger_settles(
             return bool(rows) and rows[0]["settled_seq"] == rows[0]["landed"] == 1000
 
         wait_for(is_settled, 40, "the ledger of the client to settle")
-        (shown,) = wait_for(lambda: manager.status()["clients"], 20, "the client to be shown")
+        (shown,) = wait_for(lambda: manager.account()["clients"], 20, "the client to be shown")
         assert shown["accepted"] == {FEMA: 1000}
         assert (shown["name"], shown["is_writing"], shown["is_unfinished"]) == (
             "test",

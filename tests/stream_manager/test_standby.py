@@ -68,13 +68,13 @@ def assert_refused(platform: Platform, writer: int) -> None:
 def test_a_standby_takes_over_from_a_killed_manager_and_loses_nothing(platform: Platform) -> None:
     with running_pair(platform, 11) as pair:
         assert_refused(platform, 11)
-        epoch = pair.active.status()["epoch"]
+        epoch = pair.active.account()["epoch"]
         pair.active.signal(signal.SIGKILL)
         began = time.monotonic()
         pair.standby.wait_role("active")
         pair.client.wait_more()
         assert pair.client.longest_gap(began) < 15
-        status = pair.standby.status()
+        status = pair.standby.account()
         assert status["writer"] == 11
         assert status["epoch"] == epoch + 1
         # The one that died comes back as the standby of the other.
@@ -82,7 +82,9 @@ def test_a_standby_takes_over_from_a_killed_manager_and_loses_nothing(platform: 
         pair.active.process.wait(10)
         pair.active.start()
         pair.active.wait_role("standby")
-        wait_for(lambda: pair.standby.status()["high_availability"]["standby"], 20, "it to be seen")
+        wait_for(
+            lambda: pair.standby.account()["high_availability"]["standby"], 20, "it to be seen"
+        )
         assert_exact(platform, pair, 11)
 
 
@@ -126,7 +128,7 @@ def test_loss_of_postgresql_neither_stops_the_active_manager_nor_starts_the_stan
         end(platform, "postgres")
         try:
             wait_for(
-                lambda: not pair.standby.status()["high_availability"]["is_state_reachable"],
+                lambda: not pair.standby.account()["high_availability"]["is_state_reachable"],
                 20,
                 "the standby to see it",
             )
@@ -139,11 +141,11 @@ def test_loss_of_postgresql_neither_stops_the_active_manager_nor_starts_the_stan
         finally:
             begin(platform, "postgres")
         wait_for(
-            lambda: pair.active.status()["high_availability"]["is_lease_held"], 30, "the lease"
+            lambda: pair.active.account()["high_availability"]["is_lease_held"], 30, "the lease"
         )
         # The lease had expired when PostgreSQL came back, and the holder was alive.
         assert pair.standby.role == "standby"
-        assert pair.active.status()["epoch"] == 1
+        assert pair.active.account()["epoch"] == 1
         assert_exact(platform, pair, 14)
 
 
@@ -154,7 +156,7 @@ def test_no_takeover_happens_while_postgresql_is_away(platform: Platform) -> Non
         try:
             pair.active.signal(signal.SIGKILL)
             wait_for(
-                lambda: pair.standby.status()["high_availability"]["silent_seconds"] > 5,
+                lambda: pair.standby.account()["high_availability"]["silent_seconds"] > 5,
                 30,
                 "the lease to be over",
             )
