@@ -29,7 +29,16 @@ def main(directory: Path, runs: int) -> None:
         text = " ".join(provider.PickValueInList(words) for _ in range(count))
         guarded.check(provider.PickValueInList(list(PLACES)).format(text))
 
-    atheris.Setup([sys.argv[0], f"-atheris_runs={runs}", "-max_len=400", "-verbosity=0"], one)
+    atheris.Setup(
+        [
+            sys.argv[0],
+            f"-atheris_runs={runs}",
+            f"-artifact_prefix={directory}/",
+            "-max_len=400",
+            "-verbosity=0",
+        ],
+        one,
+    )
     atheris.Fuzz()
 
 

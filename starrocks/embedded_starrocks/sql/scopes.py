@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from embedded_starrocks.errors import syntax_error
 from embedded_starrocks.sql import kinds
 from embedded_starrocks.sql.lambdas import bind_parameters
 from embedded_starrocks.sql.types import ColumnType
@@ -50,6 +51,8 @@ def in_order(root: exp.Expr) -> Iterator[exp.Expr]:
 def _children(node: exp.Expr) -> list[exp.Expr]:
     if isinstance(node, exp.Anonymous):
         # What a lambda is applied to tells the types of its parameters.
+        if not all(isinstance(each, exp.Expr) for each in node.expressions):
+            raise syntax_error(f"a call with an empty argument ({node.name})")
         return sorted(node.expressions, key=lambda each: isinstance(each, exp.Lambda))
     if not isinstance(node, exp.Select | exp.SetOperation | exp.Subquery | exp.Update | exp.Delete):
         return list(node.iter_expressions())

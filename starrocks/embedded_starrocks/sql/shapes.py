@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from embedded_starrocks.errors import unsupported
+from embedded_starrocks.errors import syntax_error, unsupported
 
 _SIDES = ("", "LEFT", "RIGHT", "FULL")
 _KINDS = ("", "INNER", "CROSS", "OUTER", "SEMI", "ANTI")
@@ -14,6 +14,13 @@ _KINDS = ("", "INNER", "CROSS", "OUTER", "SEMI", "ANTI")
 
 def _refuse(node: exp.Expr, what: str) -> None:
     raise unsupported(f"{what}: {node.sql('starrocks')[:80]}")
+
+
+def _operator(node: exp.Binary | exp.Unary) -> None:
+    """sqlglot lets some operators through without what they work on."""
+    operands = [node.this] if isinstance(node, exp.Unary) else [node.this, node.expression]
+    if not all(isinstance(each, exp.Expr) for each in operands):
+        raise syntax_error(f"an operator without an operand ({type(node).__name__})")
 
 
 def _select(node: exp.Select) -> None:
@@ -83,6 +90,8 @@ _CHECKS: dict[type[exp.Expr], Any] = {
 
 def check(node: exp.Expr) -> None:
     """Raises SqlError 1064 for a clause that StarRocks has not, or not in this form."""
+    if isinstance(node, exp.Binary | exp.Unary):
+        _operator(node)
     found = _CHECKS.get(type(node))
     if found is not None:
         found(node)
