@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from embedded_starrocks.errors import no_database_selected, unknown_database, unsupported
 from embedded_starrocks.mysql.resultset import ResultSet, Row, table_of
-from embedded_starrocks.sql import accounts, dialect
+from embedded_starrocks.sql import dialect, showaccounts
 from embedded_starrocks.sql.context import Context, default_variables
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.infoschema import view_names
@@ -336,9 +336,9 @@ _SHOW: dict[str, _RESULT] = {
     "PROCESSLIST": _processlist,
     "LOAD": _load,
     "PARTITIONS": _partitions,
-    "GRANTS": accounts.show_grants,
-    "USERS": accounts.show_users,
-    "ROLES": accounts.show_roles,
+    "GRANTS": showaccounts.show_grants,
+    "USERS": showaccounts.show_users,
+    "ROLES": showaccounts.show_roles,
     "CATALOGS": _catalogs,
     "FRONTENDS": _nodes,
     "BACKENDS": _nodes,
