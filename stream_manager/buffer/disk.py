@@ -22,6 +22,10 @@ class Disk(Protocol):
         """Return once the file's data is on stable storage."""
         ...
 
+    def sync_file(self, path: Path) -> None:
+        """Return once the data of a file, whoever wrote it, is on stable storage."""
+        ...
+
     def sync_directory(self, path: Path) -> None:
         """Return once the directory's entries are on stable storage."""
         ...
@@ -63,6 +67,14 @@ class OsDisk:
     def sync(self, fd: int) -> None:
         """Return once the file's data is on stable storage."""
         os.fdatasync(fd)
+
+    def sync_file(self, path: Path) -> None:
+        """Return once the data of a file, whoever wrote it, is on stable storage."""
+        fd = os.open(path, os.O_RDWR)
+        try:
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
 
     def sync_directory(self, path: Path) -> None:
         """Return once the directory's entries are on stable storage."""

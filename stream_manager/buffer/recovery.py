@@ -87,7 +87,10 @@ def recover(
     memory_bytes: int,
     at_of: Callable[[str], float],
 ) -> Recovered:
-    """Read all segments in order; records beyond ``memory_bytes`` stay on disk only."""
+    """Read all segments in order; records beyond ``memory_bytes`` stay on disk only.
+
+    Raises BufferUnavailable when what lies there cannot be made durable.
+    """
     numbers = sorted(int(m[1]) for p in directory.iterdir() if (m := _NAME.match(p.name)))
     for path in directory.glob("*.ack"):
         if not path.with_suffix(".seg").exists():
@@ -125,6 +128,12 @@ class _Reader:
     def read(self, number: int) -> None:
         """Take one segment's frames into the result."""
         path = segment_path(self._directory, number)
+        try:
+            # A process that was killed between write and fsync leaves records that only the page
+            # cache has; sent from there and lost with the power, they would leave a hole.
+            self._disk.sync_file(path)
+        except OSError as error:
+            raise BufferUnavailable(f"buffer {path}: {error}") from error
         data = self._disk.read(path)
         kept = self._cuts.get(number, len(data))
         if kept < len(data):

@@ -104,15 +104,21 @@ class BufferWriter:
                 self._waiting.put(_Append(drafts, commit, deads or [], answer))
         return answer
 
+    def step(self) -> bool:
+        """Wait for an append, write it with what else waits; False once the end was asked for.
+
+        For the thread, and for a simulation without one.
+        """
+        first = self._waiting.get()
+        if first is None:
+            return False
+        group, ended = self._group(first)
+        self._write(group)
+        return not ended
+
     def _run(self) -> None:
-        while True:
-            first = self._waiting.get()
-            if first is None:
-                return
-            group, ended = self._group(first)
-            self._write(group)
-            if ended:
-                return
+        while self.step():
+            pass
 
     def _group(self, first: _Append) -> tuple[list[_Append], bool]:
         group, records, size = [first], first.records(), first.size()

@@ -119,6 +119,9 @@ class Unsynced(OsDisk):
     def sync(self, fd: int) -> None:
         """Leave it to the operating system."""
 
+    def sync_file(self, path: Path) -> None:
+        """Leave it to the operating system."""
+
     def sync_directory(self, path: Path) -> None:
         """Leave it to the operating system."""
 
