@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from emdata.clock import Clock
 from emdata.contracts.base import Priority
-from stream_manager.buffer import Run
+from stream_manager.buffer import Run, in_log_order
 
 WEIGHTS = {Priority.CRITICAL: 6, Priority.HIGH: 3, Priority.NORMAL: 2, Priority.LOW: 1}
 # Most records of a lane that are handed over at once.
@@ -37,16 +37,29 @@ class _Lane:
         self._turn_left = TENANT_TURN
         self.records = 0
 
-    def add(self, run: Run, *, front: bool) -> None:
-        queue = self._tenants.get(run.tenant)
-        if queue is None:
-            queue = self._tenants[run.tenant] = deque()
-            self._order.append(run.tenant)
-        if front:
-            queue.appendleft(run)
-        else:
-            queue.append(run)
+    def add(self, run: Run) -> None:
+        self._queue(run.tenant).append(run)
         self.records += len(run)
+
+    def put_back(self, runs: Iterable[Run]) -> None:
+        """Add in front, in log order also with what was put back before."""
+        by_tenant: dict[str, list[Run]] = {}
+        for run in runs:
+            by_tenant.setdefault(run.tenant, []).append(run)
+            self.records += len(run)
+        for tenant, some in by_tenant.items():
+            queue = self._queue(tenant)
+            last = max(run.order() for run in some)
+            while queue and queue[0].order() < last:
+                some.append(queue.popleft())
+            queue.extendleft(reversed(in_log_order(some)))
+
+    def _queue(self, tenant: str) -> deque[Run]:
+        queue = self._tenants.get(tenant)
+        if queue is None:
+            queue = self._tenants[tenant] = deque()
+            self._order.append(tenant)
+        return queue
 
     def take(self, limit: int, *, accepted_before: float | None = None) -> Run | None:
         """Take up to ``limit`` records of the tenant whose turn it is.
@@ -101,11 +114,25 @@ class PriorityQueues:
 
     def put(self, runs: Iterable[Run]) -> None:
         """Queue runs behind those of their priority."""
-        self._add(runs, front=False)
+        with self._changed:
+            for run in runs:
+                self._book(run)
+                self._lanes[Priority(run.priority)].add(run)
+            self._changed.notify_all()
 
     def put_back(self, runs: Iterable[Run]) -> None:
-        """Queue runs again in front, in their order, because Kafka did not take them."""
-        self._add(reversed(list(runs)), front=True)
+        """Queue runs again in front, in log order, because Kafka did not take them.
+
+        What was in flight together may come back in parts, the older records first.
+        """
+        with self._changed:
+            by_priority: dict[int, list[Run]] = {}
+            for run in runs:
+                self._book(run)
+                by_priority.setdefault(run.priority, []).append(run)
+            for priority, some in by_priority.items():
+                self._lanes[Priority(priority)].put_back(some)
+            self._changed.notify_all()
 
     def take(self, limit: int, least: Priority = Priority.LOW) -> list[Run]:
         """Return runs of up to ``limit`` records by weight, none less urgent than ``least``.
@@ -197,16 +224,12 @@ class PriorityQueues:
             return self._lanes[Priority.LOW].take(some, accepted_before=now - after)
         return lane.take(some)
 
-    def _add(self, runs: Iterable[Run], *, front: bool) -> None:
-        with self._changed:
-            for run in runs:
-                if run.block is not None and self._held + run.size > self._memory_bytes:
-                    run.block = None
-                if run.block is not None:
-                    self._held += run.size
-                self._lanes[Priority(run.priority)].add(run, front=front)
-                self._tenants[run.tenant] = self._tenants.get(run.tenant, 0) + len(run)
-            self._changed.notify_all()
+    def _book(self, run: Run) -> None:
+        if run.block is not None and self._held + run.size > self._memory_bytes:
+            run.block = None
+        if run.block is not None:
+            self._held += run.size
+        self._tenants[run.tenant] = self._tenants.get(run.tenant, 0) + len(run)
 
     def _forget(self, run: Run) -> None:
         if run.block is not None:

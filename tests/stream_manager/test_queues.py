@@ -139,6 +139,23 @@ def test_put_back_keeps_the_order_of_every_priority(
         ]
 
 
+@given(st.lists(st.integers(0, 3), max_size=40), st.data())
+def test_what_comes_back_in_parts_is_served_in_the_order_of_the_log(
+    priorities: list[int], data: st.DataObject
+) -> None:
+    queues = new_queues()
+    queues.put(run(n, priority) for n, priority in enumerate(priorities))
+    taken = queues.take(data.draw(st.integers(0, 40)))
+    cut = data.draw(st.integers(0, len(taken)))
+    queues.put_back(taken[:cut])
+    queues.put_back(taken[cut:])
+    out = [one for _ in range(41) for one in queues.take(1)]
+    assert len(out) == len(priorities)
+    for priority in Priority:
+        bases = [one.place.base for one in out if one.priority == priority]
+        assert bases == sorted(bases)
+
+
 def test_bytes_beyond_the_bound_are_given_up_and_room_comes_back() -> None:
     queues = new_queues(memory_bytes=1000)
     queues.put(run(n) for n in range(30))
