@@ -16,7 +16,15 @@ SUITES = Path(__file__).parent / "dbt_suites"
 def run_suite(name: str, seconds: int) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "dbt.tests.fixtures.project"]
     # dbt leaves files and connections open, which the project's own settings make errors.
-    command += ["-o", "addopts=", "-o", "filterwarnings=default", "-p", "no:cacheprovider"]
+    command += [
+        "--timeout=400",
+        "-o",
+        "addopts=",
+        "-o",
+        "filterwarnings=default",
+        "-p",
+        "no:cacheprovider",
+    ]
     done = subprocess.run(
         [*command, "--tb=short", str(SUITES / name)],
         cwd=REPOSITORY,

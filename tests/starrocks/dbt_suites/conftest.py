@@ -22,6 +22,24 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServe
     assert running.stop() == 0
 
 
+@pytest.fixture(scope="session", autouse=True)
+def starrocks_sql() -> Iterator[None]:
+    """The suites' own updates in StarRocks' SQL, where || is OR; the adapter has not said so."""
+    from dbt.adapters.starrocks.impl import StarRocksAdapter
+
+    def string_add(_: Any, add_to: str, value: str, location: str = "append") -> str:
+        parts = (add_to, f"'{value}'") if location == "append" else (f"'{value}'", add_to)
+        return f"concat({', '.join(parts)})"
+
+    def timestamp_add(_: Any, add_to: str, number: int = 1, interval: str = "hour") -> str:
+        return f"date_add({add_to}, interval {number} {interval})"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StarRocksAdapter, "string_add_sql", string_add)
+        patch.setattr(StarRocksAdapter, "timestamp_add_sql", timestamp_add)
+        yield
+
+
 @pytest.fixture(scope="class")
 def dbt_profile_target(warehouse: RunningServer) -> dict[str, Any]:
     return {

@@ -21,7 +21,7 @@ from dbt.tests.adapter.basic.test_validate_connection import BaseValidateConnect
 SNAPSHOT_MACROS = """
 {% macro snapshot_check_all_get_existing_columns(node, target_exists, check_cols_config) %}
   {% if not target_exists %}{{ return((false, [])) }}{% endif %}
-  {% set target = adapter.get_relation(node.database, node.schema, node.alias) %}
+  {% set target = adapter.get_relation(none, node.schema, node.alias) %}
   {% set wanted = check_cols_config %}
   {% if wanted == 'all' %}{% set wanted = get_columns_in_query(node['compiled_code']) %}{% endif %}
   {% set stored = adapter.get_columns_in_relation(target) | map(attribute='name') | list %}
