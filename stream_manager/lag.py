@@ -14,8 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from emdata.clock import Clock, Monotonic
 from emdata.errors import TransientError
@@ -164,7 +163,6 @@ class KafkaPositions:
     def __init__(self, servers: str, clock: Clock) -> None:
         self._servers, self._clock = servers, clock
         self._consumer: Consumer | None = None
-        self._admin: AdminClient | None = None
 
     def positions(self, group: str, topic: str) -> dict[Place, Position]:
         """Return the position in every partition of a topic; raises LagUnknown."""
@@ -173,28 +171,41 @@ class KafkaPositions:
             known = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
             if not known.partitions:
                 return {}
-            committed = self._committed(group, topic)
+            committed = self._committed(group, topic, list(known.partitions))
             return {
                 (topic, number): self._position(consumer, topic, number, committed.get(number, 0))
                 for number in known.partitions
             }
-        except (KafkaException, TimeoutError) as error:
+        except KafkaException as error:
             raise LagUnknown(f"{group} in {topic}: {error}") from error
 
     def close(self) -> None:
         """Close all connections."""
         if self._consumer is not None:
             self._consumer.close()
-        self._consumer = self._admin = None
+        self._consumer = None
 
-    def _committed(self, group: str, topic: str) -> dict[int, int]:
-        if self._admin is None:
-            self._admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
-        asked = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S
+    def _committed(self, group: str, topic: str, numbers: list[int]) -> dict[int, int]:
+        # A consumer that never subscribes is no member. The admin client's question for a group
+        # ends the whole process when its coordinator is not there yet (librdkafka issue 5040).
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._servers,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "allow.auto.create.topics": False,
+                "log_level": 0,
+            }
         )
-        found = asked[group].result(TIMEOUT_S).topic_partitions
-        return {one.partition: one.offset for one in found if one.topic == topic}
+        try:
+            places = [TopicPartition(topic, number) for number in numbers]
+            found = consumer.committed(places, timeout=TIMEOUT_S)
+        finally:
+            consumer.close()
+        for one in found:
+            if one.error is not None:
+                raise KafkaException(one.error)
+        return {one.partition: one.offset for one in found}
 
     def _position(self, consumer: Consumer, topic: str, number: int, committed: int) -> Position:
         place = TopicPartition(topic, number)
