@@ -34,7 +34,7 @@ class Door:
     """An intake and the futures of what was offered to it.
 
     Every door has a writer number, and so a numbering, of its own. is_cut_off: it sees no broker
-    and connects to none.
+    and connects to none. extra: settings of its producers.
     """
 
     folder: Path
@@ -44,6 +44,7 @@ class Door:
     writer: int = field(default_factory=lambda: next(_WRITERS))
     offered: list[Future[list[Accepted]]] = field(default_factory=list)
     is_cut_off: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.open()
@@ -55,7 +56,7 @@ class Door:
             config,
             self.engine,
             SystemClock(),
-            make_producer=partial(KafkaProducer, self.servers),
+            make_producer=partial(KafkaProducer, self.servers, extra=self.extra),
             is_up=lambda: not self.is_cut_off and broker_answers(self.servers),
         )
         self.intake.start(self.intake.open())

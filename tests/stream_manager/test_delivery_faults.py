@@ -6,17 +6,20 @@ import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from confluent_kafka.admin import AdminClient, NewPartitions
+from sqlalchemy import Engine, make_url
 
 from emdata.commits import Commit
 from emdata.contracts.base import Priority
 from emdata.state import connect, upgrade
 from runtime.tasks import state_dsn
+from stream_manager.breaker import Breaker, State
 from stream_manager.resend import KafkaUnavailable, resend_from_topic
 from tests.stream_manager.door import (
     Door,
@@ -32,6 +35,7 @@ from tests.stream_manager.door import (
 from tests.stream_manager.making import commit
 from tests.stream_manager.test_session import Thing
 from tests.support.platform import Platform, running_platform
+from tests.support.proxy import Proxy, proxy_to
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -167,6 +171,18 @@ def test_fault_16_a_deleted_topic_holds_up_no_other_and_is_served_once_it_is_bac
     assert set(seqs) >= set(range(21, 41))
 
 
+def test_fault_16_a_topic_that_gets_more_partitions_loses_nothing(way: Door) -> None:
+    done = threading.Event()
+    offering = offer_steadily(way, 60, done)
+    wait_for(lambda: len(way.offered) >= 10, 60, "records on their way")
+    admin = AdminClient({"bootstrap.servers": way.servers, "log_level": 0})
+    admin.create_partitions([NewPartitions(way.topic, 3)])[way.topic].result(30)
+    offering.join()
+    way.wait_delivered(90)
+    seqs = {value["seq"] for value in read_topic(way.servers, way.topic)}
+    assert seqs == set(range(1, way.acknowledged() + 1))
+
+
 def test_fault_17_a_message_too_large_for_its_topic_dies_alone(
     platform: Platform, engine: Engine, tmp_path: Path
 ) -> None:
@@ -221,6 +237,71 @@ def test_postgres_away_delivery_goes_on_and_polls_are_counted_later(
         f" WHERE polls.writer = {way.writer}"
     )
     assert rows == [{"outcome": "ok", "accepted": 50}]
+
+
+def test_fault_19_half_open_connections_to_kafka_are_noticed_and_nobody_waits_with_them(
+    platform: Platform, engine: Engine, tmp_path: Path
+) -> None:
+    topic = f"half-open-{uuid.uuid4().hex[:8]}"
+    make_topic(platform.settings.kafka_servers, topic)
+    with proxy_to(platform.settings.kafka_port, is_kafka=True) as proxy:
+        soon = {"request.timeout.ms": 3000, "socket.timeout.ms": 3000}
+        way = Door(tmp_path, engine, f"127.0.0.1:{proxy.port}", topic, extra=soon)
+        try:
+            _half_open(way, proxy)
+        finally:
+            way.close()
+    assert_exact(read_topic(platform.settings.kafka_servers, topic), way.acknowledged())
+
+
+def _half_open(way: Door, proxy: Proxy) -> None:
+    way.offer(range(50))
+    way.wait_delivered()
+    proxy.forget()  # the connections of now are dead, and nobody says so
+    began = time.monotonic()
+    way.offer(range(50, 100), priority=Priority.CRITICAL)
+    way.offer(range(100, 150))
+    way.wait_delivered(60)
+    assert time.monotonic() - began <= 20, "several times the request's timeout"
+    proxy.hang()  # now new connections are half open too
+    breaker = way.intake.delivery.breaker
+    breaker._report_s, breaker.breaker = 1.0, Breaker(waits=(0.0, 0.1, 0.1))
+    for failures in (1, 2, 3):  # one batch after another goes without a report
+        way.offer(range(200 + failures, 201 + failures))
+        wait_for(
+            lambda wanted=failures: breaker.breaker.failures >= wanted, 15, "a failure to be noted"
+        )
+    assert breaker.state is State.OPEN
+    way.offer(range(300, 350), priority=Priority.CRITICAL)
+    count = way.acknowledged()
+    began = time.monotonic()
+    way.close()
+    assert time.monotonic() - began <= 10, "no thread may hang with the connection"
+    proxy.drop()
+    way.open()
+    way.wait_delivered(90)
+    assert count == way.acknowledged()
+
+
+def test_fault_19_a_half_open_connection_to_postgres_holds_up_its_own_thread_alone(
+    platform: Platform, tmp_path: Path
+) -> None:
+    with proxy_to(platform.settings.postgres_port) as proxy:
+        behind = connect(make_url(state_dsn(platform.context)).set(port=proxy.port))
+        with behind.connect() as connection:
+            pg = connection.connection.driver_connection.info  # type: ignore[union-attr]
+            assert pg.get_parameters()["tcp_user_timeout"] == "15000"
+        with door(platform, tmp_path, behind) as way:
+            proxy.forget()
+            way.offer(range(50))
+            way.intake.writer.append([], commit=_ended(way)).result(30)
+            way.wait_delivered()
+            assert way.intake.applier.depth() == 1
+            way.close()  # does not wait for PostgreSQL either
+            way.open()
+            proxy.drop()  # as the kernel does after tcp_user_timeout
+            wait_for(lambda: way.intake.applier.depth() == 0, 60, "the poll to be counted")
+        behind.dispose()
 
 
 def _ended(way: Door) -> Commit:
