@@ -273,3 +273,21 @@ def test_the_connection_limit_is_told(tmp_path: Path) -> None:
             connection.close()
     finally:
         server.stop()
+
+
+def test_a_sort_larger_than_the_memory_limit_is_answered(tmp_path: Path) -> None:
+    server = RunningServer(tmp_path, "--memory-limit", "64MB")
+    server.start()
+    try:
+        server.query("CREATE DATABASE d")
+        server.query(
+            "CREATE TABLE d.big DUPLICATE KEY (k) AS SELECT generate_series AS k, "
+            "md5(generate_series) AS t FROM TABLE(generate_series(1, 1500000))"
+        )
+        rows = server.query(
+            "SELECT count(*), min(n) FROM (SELECT row_number() OVER (ORDER BY t) AS n, k, t "
+            "FROM d.big) x WHERE n > 0"
+        )
+        assert rows == [(1_500_000, 1)]
+    finally:
+        assert server.stop() == 0
