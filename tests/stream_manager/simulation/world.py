@@ -314,8 +314,8 @@ class World:
         """Mend everything; then all must arrive by itself."""
         self.disk.errors, self.disk.crash_at = [], 0
         self.broker.is_listening = self.broker.is_storing = True
-        self.broker.topics |= set(TOPICS)
         for _ in range(SETTLING_STEPS):
+            self.broker.topics |= {topic for topic in TOPICS if not self.broker.has_failed(topic)}
             for action in (World._write, World._deliver, World._apply):
                 action(self)
             self.broker.catch_up()
