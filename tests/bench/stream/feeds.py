@@ -60,7 +60,7 @@ class Feed:
 class Flood(Feed):
     """As fast as the manager takes them, for ``seconds`` or until ``count`` rows were given.
 
-    Rows are new versions of 50,000 entities, so that every one is compared and none is unchanged.
+    Rows are new versions of 50,000 entities.
     """
 
     seconds: float = 0.0

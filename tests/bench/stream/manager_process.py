@@ -94,7 +94,9 @@ class Worker:
         given["priority"] = Priority[given.get("priority", "LOW")]
         feed = KINDS[kind](**given)
         self.feeds[feed.name] = feed
-        self.manager.start_streaming(feed, StreamConfig(0.001, batch_size=batch))
+        # A feed of that rate is a sender whose records are all new: nothing to compare with.
+        keys = Keys.COMPARED if kind == "resumable" else Keys.FORGOTTEN
+        self.manager.start_streaming(feed, StreamConfig(0.001, batch_size=batch, keys=keys))
 
     async def wait(self, name: str) -> None:
         """Wait until a feed has given all."""
