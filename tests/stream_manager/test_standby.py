@@ -107,7 +107,7 @@ def test_what_a_stopped_manager_was_writing_is_acknowledged_by_nobody(platform: 
     """Stopped and continued again and again under load, at whatever moment that hits."""
     with running_pair(platform, 13) as pair:
         managers = [pair.active, pair.standby]
-        for _ in range(10):
+        for _ in range(5):
             old, new = managers
             old.signal(signal.SIGSTOP)
             new.wait_role("active")
