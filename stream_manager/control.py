@@ -100,12 +100,19 @@ class Control:
         self.destination = destination or config.new_destination()
         self._kafka = self.destination.state
 
+    def decider(self, source: str, tenant: str) -> Callable[[Record], Priority]:
+        """Return what decides about the records of a poll."""
+        decide, limited = self.policy.decide, self._limited
+
+        def of(record: Record) -> Priority:
+            given = decide(record)
+            return given if given is not Priority.CRITICAL else limited(given, source, tenant)
+
+        return of
+
     def decide(self, record: Record, source: str, tenant: str = PUBLIC) -> Priority:
         """Return the priority of a record that is about to be accepted; counts CRITICAL ones."""
-        given = self.policy.decide(record)
-        if given is not Priority.CRITICAL:
-            return given
-        return self._limited(given, source, tenant)
+        return self.decider(source, tenant)(record)
 
     def decide_level(
         self, dataset: Dataset, wanted: Priority, source: str, tenant: str = PUBLIC

@@ -166,7 +166,7 @@ class StreamManager:
                 keys=keys,
                 request_ids=request_ids,
                 tenant=tenant,
-                decide=lambda record: self.control.decide(record, source, tenant),
+                decide=self.control.decider(source, tenant),
                 decide_prepared=lambda dataset, levels: self.control.decide_levels(
                     dataset, levels, source, tenant
                 ),

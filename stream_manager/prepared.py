@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from emdata.commits import DatasetCounts
-from emdata.contracts.base import Record, utc_text
+from emdata.contracts.base import Record, fields_of, utc_text
 from stream_manager.buffer import Columns, Drafts
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Pending:
     """What a poll has taken of one dataset: its counts, and the records that are not durable yet.
 
     taken: content hashes by key hash of what this poll accepted. is_keyed_alike: the Kafka key is
-    the record's key.
+    the record's key. event_place: which of a record's values is its event time.
     """
 
     def __init__(self, context: PollContext, record: type[Record]) -> None:
@@ -66,7 +66,8 @@ class Pending:
         self.counts = DatasetCounts()
         self.taken: dict[bytes, bytes] = {}
         self.is_keyed_alike = record.kafka_key is Record.kafka_key
-        self._newest: datetime | date | None = None
+        self.event_place = event_place(record)
+        self._newest = ""
         self._records: list[_Row] = []
 
     def __len__(self) -> int:
@@ -97,10 +98,10 @@ class Pending:
             self.taken[key_hash] = content_hash
 
     def note_event(self, value: object) -> None:
-        """Note an event time; anything but an instant or a day is no time."""
-        if not isinstance(value, date):
-            return
-        if self._newest is None or _is_later(value, self._newest):
+        """Note an event time: an instant, its text, or a day; anything else is no time."""
+        if isinstance(value, date):
+            value = utc_text(_instant(value))
+        if isinstance(value, str) and value > self._newest:
             self._newest = value
 
     def cut(self) -> Drafts:
@@ -139,21 +140,23 @@ class Pending:
 
     def final(self, started_at: datetime) -> DatasetCounts:
         """Return the counts with the newest event time."""
-        if self._newest is not None:
+        if self._newest:
             # Sources send stamps that lie ahead; "newest" must not be a promise about tomorrow.
-            newest = min(_instant(self._newest), started_at + timedelta(days=1))
-            self.counts.newest_event_at = utc_text(newest)
+            self.counts.newest_event_at = min(
+                self._newest, utc_text(started_at + timedelta(days=1))
+            )
         return self.counts
+
+
+def event_place(record: type[Record]) -> int:
+    """Return which value of a record is its event time; -1 when it is no instant and no day."""
+    fields = {field.name: (place, field.base) for place, field in enumerate(fields_of(record))}
+    place, base = fields[record.dataset.event_time]
+    return place if base in (datetime, date) else -1
 
 
 def _or_none(values: tuple[str | None, ...]) -> list[str | None] | None:
     return None if values.count(None) == len(values) else list(values)
-
-
-def _is_later(value: date, newest: date) -> bool:
-    if type(value) is type(newest):
-        return value > newest
-    return _instant(value) > _instant(newest)
 
 
 def _instant(value: date) -> datetime:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import msgspec
 
 from emdata.commits import Commit, SeenUpdate
-from emdata.contracts.base import Priority, Record, utc_text
+from emdata.contracts.base import Priority, Record, json_decoder, utc_text
 from emdata.derive.limits import check_identity, check_storable
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
@@ -95,7 +94,7 @@ class PollSession:
 
         Raises BufferUnavailable when a batch could not be made durable.
         """
-        decode, refused = _decoder(record).decode, []
+        decode, refused = json_decoder(record).decode, []
         for index, raw in enumerate(rows):
             try:
                 value = decode(raw)
@@ -258,7 +257,8 @@ class PollSession:
             made = record.encoded()
             key, version, payload = made.key, made.version, made.payload
             key_hash = pending.hash_of(key)
-            pending.note_event(getattr(record, dataset.event_time))
+            if pending.event_place >= 0:
+                pending.note_event(made.values[pending.event_place])
             if self._is_known(pending, key_hash, made.content_hash):
                 counts.unchanged += 1
                 return None
@@ -394,11 +394,6 @@ class PollSession:
         for dataset, counts in commit.datasets.items():
             for result in ("unchanged", "rejected", "deferred", "accepted"):
                 metrics.RECORDS.labels(dataset, result).inc(getattr(counts, result))
-
-
-@cache
-def _decoder(record: type[Record]) -> msgspec.json.Decoder[Record]:
-    return msgspec.json.Decoder(record)
 
 
 def _bytes_of(record: Record) -> bytes:

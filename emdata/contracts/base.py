@@ -224,7 +224,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return Encoded(values, key, version, payload, hashlib.sha256(hashed).digest()[:16])
 
 
-class Encoded(typing.NamedTuple):
+class Encoded(msgspec.Struct, gc=False):
     """A record's values in declaration order, with instants as texts, and what is made of them."""
 
     values: list[Any]
@@ -277,7 +277,9 @@ class _Shape:
         for index in self.places:
             value = values[index]
             if value is not None:
-                values[index] = _instant_text(value)
+                # A record that was decoded straight from JSON keeps the offset that it came with.
+                instant = value if value.tzinfo is UTC else value.astimezone(UTC)
+                values[index] = _instant_text(instant)
         return values
 
     def key(self, values: list[Any]) -> str:
@@ -310,6 +312,21 @@ def _struct_of(names: Sequence[str]) -> type[msgspec.Struct]:
 @cache
 def _shape(record: type[Record]) -> _Shape:
     return _Shape(record)
+
+
+@cache
+def json_decoder(record: type[Record]) -> msgspec.json.Decoder[Record]:
+    """Return a decoder that leaves out what JSON cannot break.
+
+    JSON has neither NaN nor naive instants where the contract asks for aware ones, so the checks
+    of construction are left out, and instants keep their offset until they are encoded.
+    Its records are of a subclass of the contract. It raises msgspec.MsgspecError.
+    """
+    return msgspec.json.Decoder(type(record.__name__, (record,), {"__post_init__": _unchecked}))
+
+
+def _unchecked(_record: Record) -> None:
+    """Stand in for the checks of construction."""
 
 
 def utc_text(value: datetime) -> str:

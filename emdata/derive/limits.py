@@ -28,7 +28,7 @@ def check_storable(record: Record, encoded: Encoded | None = None) -> None:
     """
     limits = _limits(type(record))
     made = record.encoded() if encoded is None else encoded
-    values, room = made.values, len(made.payload)
+    values, room = made.values, len(made.payload) - limits.frame
     if room > limits.shortest:
         # A text is no longer than what the JSON holds beside the texts of larger limits.
         for group in limits.texts:
@@ -83,9 +83,12 @@ def _only(place: int, values: list[Any]) -> Sequence[Any]:
 
 
 class _Limits:
-    """The texts of a contract by limit, the longest first, and its integers with their places."""
+    """The texts of a contract by limit, the longest first, and its integers with their places.
 
-    __slots__ = ("integers", "shortest", "texts")
+    frame: the bytes of a record's JSON that belong to no value.
+    """
+
+    __slots__ = ("frame", "integers", "shortest", "texts")
 
     def __init__(self, record: type[Record]) -> None:
         fields = list(enumerate(fields_of(record)))
@@ -101,6 +104,7 @@ class _Limits:
             for limit in sorted({size for size, _, _ in texts}, reverse=True)
         ]
         self.shortest = min((size for size, _, _ in texts), default=0)
+        self.frame = 1 + sum(len(f'"{field.name}":,') for _, field in fields)
         self.integers = [(place, field.name) for place, field in fields if field.base is int]
 
 
