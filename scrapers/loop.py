@@ -20,7 +20,7 @@ from scrapers.base import Document, EmergencyDataScraper, Watermark
 from scrapers.prepared import PreparedRows
 from scrapers.reparse import RowsAgain, about_document, parser_code
 from stream_manager.connector import PollReport
-from stream_manager.session import PollSession
+from stream_manager.polls.session import PollSession
 
 log = get_logger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emdata.contracts.base import Record
 from emdata.errors import EmdataError
 from scrapers.columnar_csv import CsvTable
-from stream_manager.prepared import PreparedBatch
+from stream_manager.polls.prepared import PreparedBatch
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,7 +12,7 @@ from emdata.contracts.base import Record
 from emdata.errors import DocumentError
 from emdata.objects import RawStore
 from scrapers.base import Document, EmergencyDataScraper
-from stream_manager.reparse import code_of
+from stream_manager.dead_letters.reparse import code_of
 
 
 class RowsAgain:

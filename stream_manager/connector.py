@@ -8,9 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from emdata.contracts.base import Record
 from emdata.errors import SettingError
-from stream_manager.prepared import Keys
+from stream_manager.polls.prepared import Keys
+from stream_manager.polls.session import PollSession
 from stream_manager.push.door import PushDoor
-from stream_manager.session import PollSession
 
 
 @dataclass(frozen=True, slots=True)

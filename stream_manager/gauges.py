@@ -20,8 +20,8 @@ from emdata.settings import Settings
 from emdata.state.dead_letters import count_letters
 from emdata.telemetry import get_logger
 from stream_manager import metrics
+from stream_manager.delivery.producers import broker_answers
 from stream_manager.manager import StreamManager
-from stream_manager.producers import broker_answers
 
 log = get_logger(__name__)
 EVERY_SECONDS = 5.0

@@ -26,10 +26,10 @@ from emdata.contracts.base import Record
 from emdata.errors import BufferUnavailable, EmdataError, SettingError
 from emdata.push_keys import PushKey, PushKeys
 from emdata.telemetry import get_logger
+from stream_manager.control.tenants import PUBLIC
 from stream_manager.manager import StreamManager
-from stream_manager.prepared import Keys
-from stream_manager.session import PollSession
-from stream_manager.tenants import PUBLIC
+from stream_manager.polls.prepared import Keys
+from stream_manager.polls.session import PollSession
 
 log = get_logger(__name__)
 MAX_BODY = 16 << 20

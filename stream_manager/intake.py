@@ -18,15 +18,15 @@ from emdata.envelope import Regions
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager import metrics
-from stream_manager.applier import Applier
-from stream_manager.breaker import DestinationBreaker
 from stream_manager.buffer import Block, BufferLog, BufferWriter, Recovery, Run
 from stream_manager.buffer.disk import Disk
-from stream_manager.critical import NearestKm
-from stream_manager.delivery import Delivery, DeliveryRules
-from stream_manager.interrupted import interrupted_commit
-from stream_manager.producers import Lane, RecordProducer
-from stream_manager.queues import PriorityQueues
+from stream_manager.control.breaker import DestinationBreaker
+from stream_manager.control.critical import NearestKm
+from stream_manager.delivery.delivery import Delivery, DeliveryRules
+from stream_manager.delivery.producers import Lane, RecordProducer
+from stream_manager.delivery.queues import PriorityQueues
+from stream_manager.polls.interrupted import interrupted_commit
+from stream_manager.state.applier import Applier
 
 log = get_logger(__name__)
 

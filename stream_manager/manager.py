@@ -20,15 +20,15 @@ from emdata.state.requests import Request
 from emdata.telemetry import get_logger
 from stream_manager import metrics
 from stream_manager.connector import Connector, PollReport, PushConnector, StreamConfig
-from stream_manager.control import Control, ControlConfig
+from stream_manager.control.control import Control, ControlConfig
+from stream_manager.control.tenants import PUBLIC
 from stream_manager.intake import Intake
-from stream_manager.poll import PollContext
-from stream_manager.prepared import Keys
+from stream_manager.polls.poll import PollContext
+from stream_manager.polls.prepared import Keys
+from stream_manager.polls.seen import SeenIndex
+from stream_manager.polls.session import PollSession
 from stream_manager.push.door import PushDoor
-from stream_manager.seen import SeenIndex
-from stream_manager.session import PollSession
 from stream_manager.streams import Stream
-from stream_manager.tenants import PUBLIC
 
 log = get_logger(__name__)
 STOP_SECONDS = 3.0

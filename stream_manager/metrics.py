@@ -42,7 +42,7 @@ DLQ_SIZE = Gauge("stream_dlq_size", "Dead letters that wait for a decision")
 KAFKA_CONNECTED = Gauge("stream_kafka_connection_status", "1 while a Kafka broker can be reached")
 FRESHNESS = Gauge("stream_freshness_state", "1 for the state a stream is in", ["stream", "state"])
 
-# Control of streams: set by stream_manager.control
+# Control of streams: set by stream_manager.control.control
 ACTIVE_STREAMS = Gauge("stream_active_streams", "Streams that run here", ["tenant"])
 THROTTLING = Gauge("stream_throttling_active", "Throttling: 0 none, 1 minor, 2 moderate, 3 severe")
 BREAKER_STATE = Gauge(

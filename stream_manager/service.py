@@ -24,28 +24,28 @@ from emdata.settings import Settings
 from emdata.state.database import connect
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
-from stream_manager.adoption import ClientKeeper
-from stream_manager.clients import hold_client_log
+from stream_manager.availability.fence import Fenced
+from stream_manager.availability.lease import LeaseKeeper, holder_name
+from stream_manager.availability.roles import hold_buffer
+from stream_manager.clients.adoption import ClientKeeper
+from stream_manager.clients.clients import hold_client_log
 from stream_manager.connector import Streams, choose_streams
-from stream_manager.control import ControlConfig
-from stream_manager.controls import Controls
-from stream_manager.copies import copies_of
-from stream_manager.fence import Fenced
+from stream_manager.control.control import ControlConfig
+from stream_manager.control.controls import Controls
+from stream_manager.control.nearness import Nearness
+from stream_manager.dead_letters.redeliver import Redelivery
+from stream_manager.dead_letters.redrive import RedriveConfig, Redriver
+from stream_manager.dead_letters.reparse import reparsers_of
+from stream_manager.delivery.producers import KafkaProducer, broker_answers
 from stream_manager.gauges import keep_gauges
 from stream_manager.ingest import IngestApp
 from stream_manager.intake import Intake, IntakeConfig
-from stream_manager.lease import LeaseKeeper, holder_name
-from stream_manager.ledger import LedgerKeeper
 from stream_manager.manager import StreamManager
-from stream_manager.nearness import Nearness
-from stream_manager.producers import KafkaProducer, broker_answers
-from stream_manager.redeliver import Redelivery
-from stream_manager.redrive import RedriveConfig, Redriver
-from stream_manager.reparse import reparsers_of
 from stream_manager.requests import RequestListener
-from stream_manager.resend import resend_from_topic
-from stream_manager.retention import keep_polls, keep_retention
-from stream_manager.roles import hold_buffer
+from stream_manager.second_site.copies import copies_of
+from stream_manager.state.ledger import LedgerKeeper
+from stream_manager.state.resend import resend_from_topic
+from stream_manager.state.retention import keep_polls, keep_retention
 
 log = get_logger(__name__)
 

@@ -14,9 +14,9 @@ from emdata.contracts.base import Priority
 from emdata.state.requests import Request
 from emdata.telemetry import get_logger
 from stream_manager import metrics
-from stream_manager.breaker import Breaker, State
 from stream_manager.connector import Connector, PollReport, PushConnector, StreamConfig
-from stream_manager.tenants import PUBLIC
+from stream_manager.control.breaker import Breaker, State
+from stream_manager.control.tenants import PUBLIC
 
 log = get_logger(__name__)
 SHORTEST_WAIT = 0.1

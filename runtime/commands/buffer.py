@@ -78,7 +78,7 @@ def replay(
     They keep their writer and numbers, so that sending them twice changes no table.
     """
     from runtime.context import load_context
-    from stream_manager.replay import Into, Replay
+    from stream_manager.second_site.replay import Into, Replay
 
     if (directory is None) == (not source):
         _refuse("name a directory, or --from and the address of the copies")
@@ -112,7 +112,7 @@ def _copies(directory: Path | None, source: str) -> Iterator[list[Path]]:
     import tempfile
 
     from emdata.objects import open_store
-    from stream_manager.copies import fetch
+    from stream_manager.second_site.copies import fetch
 
     if directory is not None:
         yield _folders(directory)
@@ -127,8 +127,8 @@ def _copies(directory: Path | None, source: str) -> Iterator[list[Path]]:
 def _folders(directory: Path | None) -> list[Path]:
     """Return the directories that hold segments: the named one, or one a writer below it."""
     from runtime.context import load_context
+    from stream_manager.availability.fence import log_directory
     from stream_manager.buffer.inspect import segment_files
-    from stream_manager.fence import log_directory
 
     base = directory or load_context().paths.buffer
     if not base.is_dir():

@@ -24,7 +24,7 @@ from stream_manager.derived.grid import KM_PER_MILE
 from stream_manager.derived.places import SOURCE, Places
 from stream_manager.derived.rule import Detection, Engine, Notice, Rule
 from stream_manager.derived.topic import Offsets, TopicReader
-from stream_manager.session import PollSession
+from stream_manager.polls.session import PollSession
 
 log = get_logger(__name__)
 MOST_INPUTS = 200

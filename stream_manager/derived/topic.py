@@ -8,8 +8,8 @@ from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from stream_manager.producers import broker_answers
-from stream_manager.resend import KafkaUnavailable
+from stream_manager.delivery.producers import broker_answers
+from stream_manager.state.resend import KafkaUnavailable
 
 TIMEOUT = 10.0
 Offsets = dict[int, int]

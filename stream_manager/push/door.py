@@ -20,7 +20,7 @@ from emdata.contracts.base import Record
 from emdata.errors import EmdataError, StateUnavailable
 from emdata.state.reads import load_contents
 from emdata.telemetry import get_logger
-from stream_manager.session import PollSession
+from stream_manager.polls.session import PollSession
 
 log = get_logger(__name__)
 RETRY_FIRST, RETRY_LONGEST = 0.5, 10.0

@@ -12,9 +12,9 @@ from sqlalchemy import create_engine
 from emdata.clock import ManualClock
 from emdata.commits import Dead
 from emdata.errors import StateUnavailable
-from stream_manager.applier import Applier
 from stream_manager.buffer import BufferLog
 from stream_manager.gauges import Gauges
+from stream_manager.state.applier import Applier
 from tests.stream_manager.making import AT, DATASET, commit
 
 PLACE = {"source_id": "made", "stream": "made-hourly"}

@@ -24,7 +24,7 @@ from scrapers.loop import PollConnector
 from scrapers.offline import document_of, idle, parse_rows
 from scrapers.prepared import PreparedRows
 from scrapers.sources.firms import ARCHIVES, LIVE, FirmsFireDetections
-from stream_manager.priorities import PriorityPolicy
+from stream_manager.control.priorities import PriorityPolicy
 from tests.scrapers.serving import Answer, Asked, World, source
 from tests.stream_manager.test_buffer_log import BrokenDisk
 from tests.stream_manager.test_session import Harness

@@ -14,7 +14,7 @@ from emdata.settings import load_settings
 from scrapers.base import Cursor, Document, EmergencyDataScraper, Watermark
 from scrapers.http import HttpClient
 from scrapers.loop import PollConnector
-from stream_manager.poll import Tally
+from stream_manager.polls.poll import Tally
 from tests.scrapers.raw_server import Exchange, client, raw_server
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -20,8 +20,8 @@ from sqlalchemy import Engine
 
 from emdata.clock import SystemClock
 from emdata.envelope import Accepted
+from stream_manager.delivery.producers import KafkaProducer, broker_answers
 from stream_manager.intake import Intake, IntakeConfig
-from stream_manager.producers import KafkaProducer, broker_answers
 from tests.stream_manager.making import DATASET, draft
 from tests.support.platform import Platform
 from tests.support.waiting import wait_for

@@ -16,11 +16,11 @@ from emdata.clock import ManualClock
 from emdata.contracts.base import Dataset, LongText, Record, UtcDatetime
 from emdata.errors import RowError
 from emdata.state.dead_letters import Filter, find_letters
+from stream_manager.dead_letters.redeliver import Redelivery
+from stream_manager.dead_letters.redrive import RedriveConfig, Redriver
 from stream_manager.manager import StreamManager
-from stream_manager.prepared import Keys
-from stream_manager.redeliver import Redelivery
-from stream_manager.redrive import RedriveConfig, Redriver
-from stream_manager.session import PollSession
+from stream_manager.polls.prepared import Keys
+from stream_manager.polls.session import PollSession
 from tests.stream_manager.door import Door
 from tests.support.waiting import wait_for
 

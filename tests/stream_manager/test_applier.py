@@ -13,9 +13,9 @@ from sqlalchemy.exc import DataError, ProgrammingError
 
 from emdata.commits import Commit, Dead
 from emdata.errors import StateUnavailable
-from stream_manager import applier as module
-from stream_manager.applier import Applier
 from stream_manager.buffer import BufferLog
+from stream_manager.state import applier as module
+from stream_manager.state.applier import Applier
 from tests.stream_manager.making import AT, append, commit, draft
 from tests.support.waiting import wait_for
 

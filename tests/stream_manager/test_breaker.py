@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from emdata.clock import ManualClock, Monotonic
 from emdata.contracts.base import Priority
-from stream_manager.breaker import Breaker, DestinationBreaker, State
+from stream_manager.control.breaker import Breaker, DestinationBreaker, State
 
 AT = Monotonic
 

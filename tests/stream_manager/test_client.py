@@ -14,8 +14,8 @@ import pytest
 
 from emdata.clock import ManualClock
 from emdata.errors import ServiceError, SourceUnavailable
-from stream_manager import client as module
-from stream_manager.client import ManagerClient, Sent
+from stream_manager.clients import client as module
+from stream_manager.clients.client import ManagerClient, Sent
 from tests.support.ports import free_ports
 
 STANDBY = b'{"title": "standby", "status": 503}'

@@ -22,15 +22,15 @@ from emdata.errors import SettingError, SourceUnavailable, StateUnavailable
 from emdata.settings import load_settings
 from emdata.state.audit import AuditEntry
 from emdata.state.requests import Request
-from stream_manager.audit import AuditTrail
-from stream_manager.breaker import State
 from stream_manager.connector import PollReport, StreamConfig, choose_streams
-from stream_manager.control import Control, ControlConfig
-from stream_manager.critical import CriticalLimits
-from stream_manager.lag import LagMeter, LagUnknown, Place, Position
-from stream_manager.session import PollSession
+from stream_manager.control.audit import AuditTrail
+from stream_manager.control.breaker import State
+from stream_manager.control.control import Control, ControlConfig
+from stream_manager.control.critical import CriticalLimits
+from stream_manager.control.lag import LagMeter, LagUnknown, Place, Position
+from stream_manager.control.throttle import Level
+from stream_manager.polls.session import PollSession
 from stream_manager.streams import Stream
-from stream_manager.throttle import Level
 from tests.stream_manager.making import commit as made_commit
 from tests.stream_manager.test_manager import Made, World, good, world  # noqa: F401  a fixture
 from tests.stream_manager.test_session import Thing, thing
@@ -351,7 +351,7 @@ def trail(store: Any) -> Iterator[AuditTrail]:
 def test_an_audit_entry_never_waits_for_postgres_and_gets_there_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stream_manager.audit.RETRY_S", 0.01)
+    monkeypatch.setattr("stream_manager.control.audit.RETRY_S", 0.01)
     stored: list[AuditEntry] = []
     go, is_away = threading.Event(), True
 
@@ -390,7 +390,7 @@ class Hanging:
 def test_fault_19_control_goes_on_while_kafka_and_postgres_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stream_manager.lag.STOP_S", 0.05)
+    monkeypatch.setattr("stream_manager.control.lag.STOP_S", 0.05)
     kafka, go, stored = Hanging(), threading.Event(), threading.Event()
 
     def store(_entries: list[AuditEntry]) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from emdata.contracts.base import Priority
-from stream_manager.breaker import State
-from stream_manager.critical import CriticalLimits
+from stream_manager.control.breaker import State
+from stream_manager.control.critical import CriticalLimits
+from stream_manager.control.throttle import HOLD_S
 from stream_manager.streams import Stream
-from stream_manager.throttle import HOLD_S
 from tests.stream_manager.test_control import SLOW_S, Controlled, PollReport, ended, stream
 
 LIMITS = CriticalLimits(per_source=10, in_all=25, official=60, pause_s=300)

@@ -24,7 +24,7 @@ from emdata.state.audit import AuditEntry, audit_entries, store_audit
 from emdata.state.requests import ask_polls
 from emdata.state.requests import wait_for as wait_for_answers
 from runtime.tasks import state_dsn
-from stream_manager.lag import KafkaPositions, LagMeter, LagUnknown
+from stream_manager.control.lag import KafkaPositions, LagMeter, LagUnknown
 from tests.stream_manager.door import make_topic
 from tests.support.platform import Platform, running_platform
 from tests.support.ports import free_ports
@@ -163,7 +163,7 @@ def test_the_lag_of_a_group_is_the_age_of_its_oldest_unread_record(platform: Pla
 def test_a_broker_that_is_away_makes_the_lag_unknown_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("stream_manager.lag.TIMEOUT_S", 0.5)
+    monkeypatch.setattr("stream_manager.control.lag.TIMEOUT_S", 0.5)
     (port,) = free_ports(1)
     reader = KafkaPositions(f"127.0.0.1:{port}", SystemClock())
     try:

@@ -14,7 +14,7 @@ from emdata.errors import SettingError
 from emdata.objects import open_store
 from stream_manager.buffer import BufferLog
 from stream_manager.buffer.inspect import SegmentFiles, segment_files
-from stream_manager.copies import SegmentCopies, fetch
+from stream_manager.second_site.copies import SegmentCopies, fetch
 from tests.stream_manager.making import append, commit, draft
 from tests.support.waiting import wait_for
 
@@ -149,7 +149,7 @@ def test_a_store_that_is_away_costs_no_more_disk_than_its_bound(tmp_path: Path) 
 def test_the_thread_copies_and_goes_on_after_a_failure(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream_manager.copies.EVERY_SECONDS", 0.01)
+    monkeypatch.setattr("stream_manager.second_site.copies.EVERY_SECONDS", 0.01)
     (site.folder / "store" / "7").write_text("a file where a folder must be")
     site.write(*range(1, 9))
     site.copies.start()

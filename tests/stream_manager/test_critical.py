@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emdata.clock import ManualClock, Monotonic
 from emdata.envelope import Accepted
-from stream_manager.critical import (
+from stream_manager.control.critical import (
     FAR_KM,
     NEAR_KM,
     CriticalGate,
@@ -22,8 +22,8 @@ from stream_manager.critical import (
     critical_rank,
     order_critical,
 )
+from stream_manager.control.nearness import Nearness
 from stream_manager.derived.places import Place, Places
-from stream_manager.nearness import Nearness
 from tests.stream_manager.making import AT, accepted, draft
 from tests.support.waiting import wait_for
 

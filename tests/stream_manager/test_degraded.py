@@ -22,9 +22,9 @@ from emdata.contracts import contract, contracts
 from emdata.errors import SourceUnavailable
 from emergency_pipeline.resources import KafkaResource
 from runtime.tasks import state_dsn
-from stream_manager.client import ManagerClient, Sent, client_buffers
-from stream_manager.clients import UNFINISHED
-from stream_manager.degraded import DegradedConfig, DegradedWriter
+from stream_manager.clients.client import ManagerClient, Sent, client_buffers
+from stream_manager.clients.clients import UNFINISHED
+from stream_manager.clients.degraded import DegradedConfig, DegradedWriter
 from tests.stream_manager.door import begin, end, read_topic
 from tests.stream_manager.pair import FEMA, Manager, row
 from tests.support.platform import Platform, running_platform
@@ -186,7 +186,7 @@ import json, os, sys
 from pathlib import Path
 from emdata.clock import SystemClock
 from emdata.contracts import contracts
-from stream_manager.degraded import DegradedConfig, DegradedWriter
+from stream_manager.clients.degraded import DegradedConfig, DegradedWriter
 buffers, dsn, servers = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 writer = DegradedWriter(
     DegradedConfig("test", buffers, dsn, servers, contracts(), True), SystemClock()

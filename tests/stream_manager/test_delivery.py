@@ -15,12 +15,12 @@ from confluent_kafka import KafkaError, KafkaException
 from emdata.clock import ManualClock, SystemClock
 from emdata.contracts.base import Priority
 from emdata.envelope import Headers, Regions
-from stream_manager.breaker import DestinationBreaker
 from stream_manager.buffer import BufferLog, Run, blocks_of
-from stream_manager.delivery import Delivery, DeliveryRules
-from stream_manager.parked import FIRST_WAIT, LONGEST_WAIT, Parked
-from stream_manager.producers import Lane
-from stream_manager.queues import PriorityQueues
+from stream_manager.control.breaker import DestinationBreaker
+from stream_manager.delivery.delivery import Delivery, DeliveryRules
+from stream_manager.delivery.parked import FIRST_WAIT, LONGEST_WAIT, Parked
+from stream_manager.delivery.producers import Lane
+from stream_manager.delivery.queues import PriorityQueues
 from tests.stream_manager.making import AT, draft
 from tests.stream_manager.test_queues import run
 from tests.support.waiting import wait_for

@@ -9,9 +9,9 @@ import pytest
 from confluent_kafka import KafkaError
 
 from emdata.contracts.base import Priority
-from stream_manager import delivery as delivery_module
-from stream_manager.breaker import Breaker, State
-from stream_manager.producers import Lane
+from stream_manager.control.breaker import Breaker, State
+from stream_manager.delivery import delivery as delivery_module
+from stream_manager.delivery.producers import Lane
 from tests.stream_manager.test_delivery import FakeProducer, Harness, Message
 from tests.support.waiting import wait_for
 

@@ -19,8 +19,8 @@ from emdata.commits import Commit
 from emdata.contracts.base import Priority
 from emdata.state import connect, upgrade
 from runtime.tasks import state_dsn
-from stream_manager.breaker import Breaker, State
-from stream_manager.resend import KafkaUnavailable, resend_from_topic
+from stream_manager.control.breaker import Breaker, State
+from stream_manager.state.resend import KafkaUnavailable, resend_from_topic
 from tests.stream_manager.door import (
     Door,
     assert_exact,

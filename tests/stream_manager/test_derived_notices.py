@@ -19,8 +19,8 @@ from stream_manager.derived.notices import EscalationNotices
 from stream_manager.derived.places import Place, Places
 from stream_manager.derived.rule import Rule
 from stream_manager.derived.topic import Offsets
-from stream_manager.resend import KafkaUnavailable
-from stream_manager.seen import SeenIndex
+from stream_manager.polls.seen import SeenIndex
+from stream_manager.state.resend import KafkaUnavailable
 from tests.stream_manager.test_manager import World
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)

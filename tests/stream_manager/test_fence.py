@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from stream_manager.fence import BufferInUse, Claim, Fenced, claim, log_directory, sight
+from stream_manager.availability.fence import (
+    BufferInUse,
+    Claim,
+    Fenced,
+    claim,
+    log_directory,
+    sight,
+)
 
 
 def steal(base: Path) -> Claim:

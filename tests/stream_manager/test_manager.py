@@ -14,13 +14,13 @@ from emdata.clock import ManualClock
 from emdata.commits import Commit
 from emdata.errors import StateUnavailable
 from emdata.state.requests import Request
-from stream_manager import applier as applier_module
 from stream_manager import manager as manager_module
 from stream_manager.connector import PollReport, StreamConfig
-from stream_manager.control import Control, ControlConfig
+from stream_manager.control.control import Control, ControlConfig
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.manager import StreamManager
-from stream_manager.session import PollSession
+from stream_manager.polls.session import PollSession
+from stream_manager.state import applier as applier_module
 from stream_manager.streams import Stream
 from tests.stream_manager.test_session import AT, Thing, thing
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from emdata.contracts import contracts
 from emdata.contracts.base import Dataset, Priority, Record
-from stream_manager.priorities import PriorityPolicy
+from stream_manager.control.priorities import PriorityPolicy
 
 
 class Said(Record, frozen=True, kw_only=True):

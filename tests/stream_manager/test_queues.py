@@ -13,7 +13,7 @@ from emdata.clock import ManualClock
 from emdata.contracts.base import Priority
 from stream_manager.buffer import Run
 from stream_manager.buffer.blocks import Place
-from stream_manager.queues import HIGH_AFTER, NORMAL_AFTER, PriorityQueues
+from stream_manager.delivery.queues import HIGH_AFTER, NORMAL_AFTER, PriorityQueues
 from tests.stream_manager.making import block, draft
 
 SHARES = {Priority.CRITICAL: 6, Priority.HIGH: 3, Priority.NORMAL: 2, Priority.LOW: 1}

@@ -20,9 +20,9 @@ from emdata.state.dead_letters import Filter, drop_letters, find_letters, show_l
 from emdata.state.ledger import settle
 from emdata.state.requests import ask_polls, wait_for
 from runtime.tasks import state_dsn
-from stream_manager.prepared import Keys
+from stream_manager.polls.prepared import Keys
+from stream_manager.polls.session import PollSession
 from stream_manager.requests import RequestListener
-from stream_manager.session import PollSession
 from tests.stream_manager.door import Door, begin, door, end, read_topic
 from tests.stream_manager.redriving import NOON, World, contract_for, hour
 from tests.support.platform import Platform, running_platform
@@ -156,7 +156,7 @@ async def test_a_round_that_crashes_gives_its_letters_back_and_the_next_one_goes
     await world.poll(b"b=~")
     world.parser.version = 2
     world.clock.at = NOON
-    monkeypatch.setattr("stream_manager.redrive.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("stream_manager.dead_letters.redrive.LOOK_SECONDS", 0.05)
     calls: list[int] = []
     plan = state.plan
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from emdata.contracts import contracts
 from emdata.contracts.base import Dataset, Record, UtcDatetime
 from emdata.errors import ContractError
-from stream_manager.redrive_plan import Kind, due, gate_text, kinds_of, pattern
-from stream_manager.reparse import ContractReparser, code_of, record_of, reparsers_of
+from stream_manager.dead_letters.redrive_plan import Kind, due, gate_text, kinds_of, pattern
+from stream_manager.dead_letters.reparse import ContractReparser, code_of, record_of, reparsers_of
 
 ROWS = Kind("fema", None, "row", "*: no such field", is_accepted=False)
 LARGE = Kind("fema", "things", "kafka_refused", "MSG_SIZE_TOO_LARGE: *", is_accepted=True)

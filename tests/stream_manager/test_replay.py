@@ -21,9 +21,9 @@ from emdata.objects import open_store
 from runtime.cli import build
 from stream_manager.buffer import BufferLog, Run, blocks_of
 from stream_manager.buffer.inspect import segment_files
-from stream_manager.copies import SegmentCopies
+from stream_manager.delivery.producers import KafkaProducer, broker_answers
 from stream_manager.intake import Intake, IntakeConfig
-from stream_manager.producers import KafkaProducer, broker_answers
+from stream_manager.second_site.copies import SegmentCopies
 from tests.stream_manager.door import make_topic, read_topic, undelivered
 from tests.stream_manager.making import AT, commit, draft
 from tests.support.platform import Platform, running_platform

@@ -10,7 +10,7 @@ import pytest
 
 from emdata.clock import ManualClock
 from emdata.objects import RawStore
-from stream_manager.retention import keep_retention
+from stream_manager.state.retention import keep_retention
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 

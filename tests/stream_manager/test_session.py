@@ -20,10 +20,10 @@ from emdata.envelope import Accepted
 from emdata.errors import BufferUnavailable, RowError
 from stream_manager.buffer import BufferLog, BufferWriter, Run
 from stream_manager.buffer.disk import OsDisk
-from stream_manager.interrupted import interrupted_commit
-from stream_manager.poll import MAX_PAYLOAD, PollContext
-from stream_manager.seen import SeenIndex
-from stream_manager.session import PollSession
+from stream_manager.polls.interrupted import interrupted_commit
+from stream_manager.polls.poll import MAX_PAYLOAD, PollContext
+from stream_manager.polls.seen import SeenIndex
+from stream_manager.polls.session import PollSession
 from tests.stream_manager.making import commit as made_commit
 from tests.stream_manager.making import draft, records
 from tests.stream_manager.test_buffer_log import BrokenDisk

@@ -13,9 +13,9 @@ from sqlalchemy import Engine
 from emdata.clock import ManualClock
 from emdata.errors import StateUnavailable
 from emdata.state.leases import Lease
-from stream_manager import standby as module
-from stream_manager.fence import BufferInUse, Claim, claim
-from stream_manager.standby import SILENT_LEASES, Standby
+from stream_manager.availability import standby as module
+from stream_manager.availability.fence import BufferInUse, Claim, claim
+from stream_manager.availability.standby import SILENT_LEASES, Standby
 
 SECONDS = 3.0
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emdata.contracts.base import Priority
-from stream_manager.tenants import PUBLIC, TenantQuotas
+from stream_manager.control.tenants import PUBLIC, TenantQuotas
 
 
 def test_a_tenant_is_held_to_its_quota_and_the_others_are_not() -> None:

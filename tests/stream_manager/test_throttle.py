@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from emdata.clock import ManualClock, Monotonic
 from emdata.contracts.base import Priority
-from stream_manager.lag import Ends, LagMeter, LagUnknown, Place, Position
-from stream_manager.throttle import HOLD_S, Level, Throttle, ThrottleLimits
+from stream_manager.control.lag import Ends, LagMeter, LagUnknown, Place, Position
+from stream_manager.control.throttle import HOLD_S, Level, Throttle, ThrottleLimits
 
 AT = Monotonic
 

@@ -10,13 +10,13 @@ from dagster import ConfigurableResource
 from pydantic import Field
 
 from emergency_pipeline.site import load_site
-from stream_manager.client import client_buffers
+from stream_manager.clients.client import client_buffers
 
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
 
     from emergency_pipeline.resources.producer import IngestProducer
-    from stream_manager.degraded import DegradedWriter
+    from stream_manager.clients.degraded import DegradedWriter
 
 
 class KafkaResource(ConfigurableResource[Any]):
@@ -70,7 +70,7 @@ def _token() -> str:
 def _degraded(servers: str) -> DegradedWriter:
     from emdata.clock import SystemClock
     from emdata.contracts import contracts
-    from stream_manager.degraded import DegradedConfig, DegradedWriter
+    from stream_manager.clients.degraded import DegradedConfig, DegradedWriter
 
     site = load_site()
     config = DegradedConfig(

@@ -2,7 +2,7 @@
 
 The manager gives each record its identity, checks its contract and answers after fsync, so what
 is sent here is counted by the ledger like everything else. Where no manager can be reached, the
-same is done in this process, as a writer of its own (``stream_manager.degraded``).
+same is done in this process, as a writer of its own (``stream_manager.clients.degraded``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 
 from emdata.contracts import Record, contract
 from emdata.errors import ContractError
-from stream_manager.client import Fallback, ManagerClient, Sent
+from stream_manager.clients.client import Fallback, ManagerClient, Sent
 
 BATCH = 500
 """Records per request at most."""

@@ -7,7 +7,7 @@ import msgspec
 from emdata.contracts import Priority
 from emdata.envelope import Accepted, Draft
 from stream_manager.buffer import Drafts, blocks_of
-from stream_manager.prepared import PreparedBatch
+from stream_manager.polls.prepared import PreparedBatch
 from tests.bench.stream.records import contract_of, rows
 
 READY = 1000

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from emdata.contracts import Priority, Record
+from stream_manager.polls.session import PollSession
 from stream_manager.push.door import PushDoor, PushItem
-from stream_manager.session import PollSession
 from tests.bench.stream.records import TAILS, contract_of, row, rows, tails
 
 ENTITIES = 50_000

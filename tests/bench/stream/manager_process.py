@@ -24,11 +24,11 @@ from emdata.state import connect
 from emdata.telemetry import configure_logging
 from stream_manager.buffer import Block
 from stream_manager.connector import StreamConfig
-from stream_manager.control import Control, ControlConfig
+from stream_manager.control.control import Control, ControlConfig
+from stream_manager.delivery.producers import KafkaProducer, broker_answers
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.manager import StreamManager
-from stream_manager.prepared import Keys
-from stream_manager.producers import KafkaProducer, broker_answers
+from stream_manager.polls.prepared import Keys
 from tests.bench.stream.drafts import groups, prepared
 from tests.bench.stream.feeds import KINDS, Feed
 

@@ -17,7 +17,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from emdata.envelope import Headers
-from stream_manager.producers import Lane
+from stream_manager.delivery.producers import Lane
 
 ROOM = 60  # messages in a producer's own queue
 POISON = "poison"

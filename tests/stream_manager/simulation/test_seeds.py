@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from stream_manager.queues import PriorityQueues
-from stream_manager.sending import Sent
+from stream_manager.delivery.queues import PriorityQueues
+from stream_manager.delivery.sending import Sent
 from tests.stream_manager.simulation.broker import Broken
 from tests.stream_manager.simulation.world import play
 
@@ -86,7 +86,7 @@ def put_back_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def served_first_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_manager.queues.WEIGHTS", dict.fromkeys(range(4), 3))
+    monkeypatch.setattr("stream_manager.delivery.queues.WEIGHTS", dict.fromkeys(range(4), 3))
 
 
 @pytest.mark.integration

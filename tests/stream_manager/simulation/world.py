@@ -23,13 +23,13 @@ from emdata.clock import ManualClock
 from emdata.commits import Commit, Dead
 from emdata.envelope import Accepted
 from emdata.errors import BufferUnavailable
-from stream_manager import delivery as delivery_module
-from stream_manager.breaker import Breaker, DestinationBreaker
 from stream_manager.buffer import Run
 from stream_manager.buffer import log as log_module
+from stream_manager.control.breaker import Breaker, DestinationBreaker
+from stream_manager.delivery import delivery as delivery_module
+from stream_manager.delivery.producers import Lane
 from stream_manager.intake import Intake, IntakeConfig
-from stream_manager.interrupted import interrupted_commit
-from stream_manager.producers import Lane
+from stream_manager.polls.interrupted import interrupted_commit
 from tests.stream_manager.making import commit, draft
 from tests.stream_manager.simulation.broker import POISON, Broken, Broker
 from tests.stream_manager.simulation.disk import Crashed, FaultyDisk

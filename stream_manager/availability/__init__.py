@@ -1,0 +1,1 @@
+"""Who owns a buffer, and how another manager takes it over."""

@@ -1,0 +1,1 @@
+"""A client of the manager, and writing without it."""

@@ -1,0 +1,1 @@
+"""What decides about streams: priority, limits, breakers, throttling, quotas."""

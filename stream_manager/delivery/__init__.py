@@ -1,0 +1,1 @@
+"""From the queues to Kafka, released on its reports."""

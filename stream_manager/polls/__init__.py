@@ -1,0 +1,1 @@
+"""One poll: what it takes, counts and rejects, and the COMMIT that ends it."""

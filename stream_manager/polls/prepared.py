@@ -1,0 +1,165 @@
+"""Records on their way into a block: one by one, or as columns that a parser made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from emdata.commits import DatasetCounts
+from emdata.contracts.base import Record, fields_of, utc_text
+from stream_manager.buffer import Columns, Drafts
+
+if TYPE_CHECKING:
+    from stream_manager.polls.poll import PollContext
+
+
+class Keys(StrEnum):
+    """What a stream does with the content of each key.
+
+    COMPARED: an unchanged record is left out. REMEMBERED: PostgreSQL keeps the content, and
+    somebody else compares. FORGOTTEN: every record is new, and nothing is kept.
+    """
+
+    COMPARED = "compared"
+    REMEMBERED = "remembered"
+    FORGOTTEN = "forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBatch:
+    """Records of one contract as columns of equal length, checked like single records.
+
+    payloads, key_hashes and content_hashes are what ``Record.encoded`` and ``Record.key_hash``
+    give for each. newest_event: the newest event time among them, aware.
+    """
+
+    record: type[Record]
+    kafka_keys: Sequence[str]
+    record_keys: Sequence[str]
+    versions: Sequence[str | None]
+    payloads: Sequence[bytes]
+    key_hashes: Sequence[bytes]
+    content_hashes: Sequence[bytes]
+    priorities: Sequence[int]
+    newest_event: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self.payloads)
+
+
+_Row = tuple[str, str | None, str, bytes, bytes, int, bytes, str | None]
+
+
+class Pending:
+    """What a poll has taken of one dataset: its counts, and the records that are not durable yet.
+
+    taken: content hashes by key hash of what this poll accepted. is_keyed_alike: the Kafka key is
+    the record's key. event_place: which of a record's values is its event time.
+    """
+
+    def __init__(self, context: PollContext, record: type[Record]) -> None:
+        self.dataset, self._context = record.dataset, context
+        self.counts = DatasetCounts()
+        self.taken: dict[bytes, bytes] = {}
+        self.is_keyed_alike = record.kafka_key is Record.kafka_key
+        self.event_place = event_place(record)
+        self._newest = ""
+        self._records: list[_Row] = []
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def hash_of(self, key: str) -> bytes:
+        """Return a key's hash; nothing when keys are forgotten."""
+        if self._context.keys is Keys.FORGOTTEN:
+            return b""
+        return hashlib.sha256(key.encode()).digest()[:16]
+
+    def add(
+        self,
+        key: str,
+        version: str | None,
+        kafka_key: str,
+        key_hash: bytes,
+        content_hash: bytes,
+        priority: int,
+        payload: bytes,
+        region: str | None,
+    ) -> None:
+        """Take one record."""
+        self._records.append(
+            (key, version, kafka_key, key_hash, content_hash, priority, payload, region)
+        )
+        if self._context.keys is Keys.COMPARED:
+            self.taken[key_hash] = content_hash
+
+    def note_event(self, value: object) -> None:
+        """Note an event time: an instant, its text, or a day; anything else is no time."""
+        if isinstance(value, date):
+            value = utc_text(_instant(value))
+        if isinstance(value, str) and value > self._newest:
+            self._newest = value
+
+    def cut(self) -> Drafts:
+        """Return what was taken since the last cut, as a block; there is something."""
+        context = self._context
+        keys, versions, kafka_keys, key_hashes, hashes, priorities, payloads, regions = zip(
+            *self._records, strict=True
+        )
+        self._records = []
+        return Drafts(
+            self.dataset.name,
+            context.source,
+            context.stream,
+            self.dataset.topic,
+            context.poll_id,
+            context.tenant,
+            context.is_simulated,
+            bytes(priorities),
+            Columns(
+                list(keys),
+                _or_none(versions),
+                None if self.is_keyed_alike else list(kafka_keys),
+                b"".join(key_hashes),
+                b"".join(hashes),
+                list(payloads),
+                _or_none(regions),
+            ),
+        )
+
+    def forget(self, drafts: Drafts) -> None:
+        """Count a block that was refused as deferred; its keys are unknown again."""
+        self.counts.deferred += len(drafts)
+        hashes = drafts.columns.key_hashes
+        for start in range(0, len(hashes), 16):
+            self.taken.pop(hashes[start : start + 16], None)
+
+    def final(self, started_at: datetime) -> DatasetCounts:
+        """Return the counts with the newest event time."""
+        if self._newest:
+            # Sources send stamps that lie ahead; "newest" must not be a promise about tomorrow.
+            self.counts.newest_event_at = min(
+                self._newest, utc_text(started_at + timedelta(days=1))
+            )
+        return self.counts
+
+
+def event_place(record: type[Record]) -> int:
+    """Return which value of a record is its event time; -1 when it is no instant and no day."""
+    fields = {field.name: (place, field.base) for place, field in enumerate(fields_of(record))}
+    place, base = fields[record.dataset.event_time]
+    return place if base in (datetime, date) else -1
+
+
+def _or_none(values: tuple[str | None, ...]) -> list[str | None] | None:
+    return None if values.count(None) == len(values) else list(values)
+
+
+def _instant(value: date) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    return datetime(value.year, value.month, value.day, tzinfo=UTC)

@@ -1,0 +1,403 @@
+"""One poll: every row is counted before it is parsed, every record ends in exactly one count.
+
+``rows = ignored + rejected + parsed`` and, per dataset,
+``records = unchanged + rejected + deferred + accepted``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from emdata.commits import Commit, SeenUpdate
+from emdata.contracts.base import Priority, Record, json_decoder, utc_text
+from emdata.derive.limits import check_identity, check_storable
+from emdata.errors import BufferUnavailable
+from emdata.telemetry import get_logger
+from stream_manager import metrics
+from stream_manager.buffer import Block, Drafts
+from stream_manager.polls.poll import (
+    MAX_PAYLOAD,
+    MAX_REASON,
+    RECORD_ERRORS,
+    ROW_ERRORS,
+    Interrupted,
+    PollContext,
+    RecordTooLarge,
+    Tally,
+)
+from stream_manager.polls.prepared import Keys, Pending, PreparedBatch
+from stream_manager.polls.rejected import DeadRows
+
+log = get_logger(__name__)
+
+
+class PollSession:
+    """Given to a connector for one poll; belongs to the manager's event loop."""
+
+    def __init__(self, context: PollContext) -> None:
+        self.context = context
+        self.cursor = context.cursor
+        self.tally = Tally()
+        self.commit: Commit | None = None
+        self._started_at = context.clock.now()
+        self._pending: dict[str, Pending] = {}
+        self._waiting = 0
+        self._room: dict[int, bool] = {}
+        self._accepted: dict[str, list[SeenUpdate]] = {}
+        self._dead = DeadRows(context)
+        self._batch: list[Drafts] = []
+        self._writing: asyncio.Future[list[Block]] | None = None
+        self._committing: Commit | None = None
+
+    def document(self, size: int, raw_document: str | None = None) -> None:
+        """Count one document of the source; ``raw_document`` names its kept bytes."""
+        self.tally.documents += 1
+        self.tally.bytes += size
+        if raw_document is not None:
+            self.tally.raw_documents.append(raw_document)
+
+    def not_modified(self) -> None:
+        """Note that the source answered that nothing changed."""
+        self.tally.not_modified = True
+
+    def row_ignored(self) -> None:
+        """Count a row that is of no interest by rule."""
+        self.tally.rows += 1
+        self.tally.ignored += 1
+
+    def row_rejected(self, raw: bytes, error: Exception) -> None:
+        """Count a row that cannot be parsed; its bytes go to the dead letters."""
+        self.tally.rows += 1
+        self.tally.rejected += 1
+        self._dead.add(None, raw, error)
+
+    async def row_parsed(self, records: Sequence[Record]) -> list[str]:
+        """Count a parsed row and take its records; returns why some of them were rejected.
+
+        Raises BufferUnavailable when the batch before could not be made durable.
+        """
+        self.tally.rows += 1
+        self.tally.parsed += 1
+        reasons = [reason for record in records if (reason := self._take(record)) is not None]
+        if self._waiting >= self.context.batch_size:
+            await self._hand_over()
+        return reasons
+
+    async def rows_encoded(
+        self, record: type[Record], rows: Sequence[bytes | msgspec.Raw]
+    ) -> list[tuple[int, str]]:
+        """Take rows that are a contract's fields as JSON; returns (index, reason) of the rejected.
+
+        Raises BufferUnavailable when a batch could not be made durable.
+        """
+        decode, refused = json_decoder(record).decode, []
+        for index, raw in enumerate(rows):
+            try:
+                value = decode(raw)
+            except ROW_ERRORS as error:
+                self.row_rejected(bytes(raw), error)
+                refused.append((index, str(error)))
+                continue
+            self.tally.rows += 1
+            self.tally.parsed += 1
+            reason = self._take(value)
+            if reason is not None:
+                refused.append((index, reason))
+            if self._waiting >= self.context.batch_size:
+                await self._hand_over()
+        return refused
+
+    async def batch_prepared(self, batch: PreparedBatch) -> None:
+        """Count parsed rows, one a record, that come as columns, and take them.
+
+        Raises BufferUnavailable when a batch could not be made durable.
+        """
+        dataset = batch.record.dataset
+        pending = self._pending_of(batch.record)
+        if batch.newest_event is not None:
+            pending.note_event(batch.newest_event)
+        priorities = self.context.decide_prepared(dataset, batch.priorities)
+        for index, (key_hash, content_hash) in enumerate(
+            zip(batch.key_hashes, batch.content_hashes, strict=True)
+        ):
+            # One by one: behind a batch that was refused, the poll never had the rest.
+            self.tally.rows += 1
+            self.tally.parsed += 1
+            pending.counts.records += 1
+            if self._is_known(pending, key_hash, content_hash):
+                pending.counts.unchanged += 1
+                continue
+            if not self._admits(priorities[index]):
+                pending.counts.deferred += 1
+                continue
+            pending.add(
+                batch.record_keys[index],
+                batch.versions[index],
+                batch.kafka_keys[index],
+                key_hash,
+                content_hash,
+                priorities[index],
+                batch.payloads[index],
+                None,
+            )
+            self._waiting += 1
+            if self._waiting >= self.context.batch_size:
+                await self._hand_over()
+
+    async def flush(self) -> None:
+        """Return once all that was taken is durable.
+
+        Raises BufferUnavailable when it is not.
+        """
+        await self._hand_over()
+        await self._settle()
+
+    async def finish(
+        self,
+        outcome: str,
+        *,
+        cursor: dict[str, Any] | None = None,
+        is_complete: bool = False,
+        error: Exception | None = None,
+    ) -> Commit:
+        """Make the rest and the COMMIT frame durable; the cursor moves with it or not at all.
+
+        A cursor is not moved when a record was deferred, because the next poll must see it again.
+        While the buffer cannot write, this waits: a poll without its frame would never end.
+        """
+        try:
+            await self.flush()
+        except BufferUnavailable as unavailable:
+            outcome, cursor, error = "failed", None, unavailable
+        if any(pending.counts.deferred for pending in self._pending.values()):
+            cursor = None
+        commit = self._commit(outcome, cursor, is_complete, error)
+        if not commit.balances():
+            raise AssertionError(
+                f"the ledger of poll {self.context.poll_id} does not balance: {commit}"
+            )
+        wait = 0.5
+        while not await self._write(commit):
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, 10.0)
+        return self._end(commit)
+
+    async def interrupt(self) -> None:
+        """End a poll that was cancelled: what was accepted counts, the cursor stays.
+
+        Tried once; where the buffer cannot write, the next start of the log does the same.
+        """
+        if self.commit is not None:
+            return
+        if self._committing is not None:
+            if self._writing is None or await self._is_written(self._committing):
+                return
+        elif self._writing is not None:
+            try:
+                self._book(await self._writing)
+            except BufferUnavailable as error:
+                log.warning("batch_not_durable", stream=self.context.stream, error=str(error))
+        # Whatever was taken and is not booked was never acknowledged.
+        for pending in self._pending.values():
+            counts = pending.counts
+            booked = counts.unchanged + counts.rejected + counts.deferred + counts.accepted
+            counts.deferred += counts.records - booked
+        tally = self.tally
+        if tally.rows:
+            # A poll whose rows did not add up ends here too, and this frame must be storable.
+            tally.rows = tally.ignored + tally.rejected + tally.parsed
+            commit = self._commit("interrupted", None, False, Interrupted("the poll was stopped"))
+            if await self._write(commit):
+                self._end(commit)
+
+    async def _is_written(self, commit: Commit) -> bool:
+        try:
+            if self._writing is not None:
+                await self._writing
+        except BufferUnavailable:
+            return False
+        self._end(commit)
+        return True
+
+    def _end(self, commit: Commit) -> Commit:
+        for dataset, updates in self._accepted.items():
+            self.context.seen.update(dataset, updates)
+        self.commit = commit
+        self._publish(commit)
+        return commit
+
+    async def _write(self, commit: Commit) -> bool:
+        """Append the COMMIT, so that a cancelled poll can still find out what became of it."""
+        self._committing = commit
+        self._writing = asyncio.wrap_future(self.context.buffer.append_blocks([], commit=commit))
+        try:
+            await asyncio.shield(self._writing)
+        except asyncio.CancelledError:
+            raise
+        except BufferUnavailable as error:
+            self._writing = None
+            log.warning("commit_not_durable", stream=commit.stream, error=str(error))
+            return False
+        except BaseException:
+            self._writing = self._committing = None
+            raise
+        self._writing = None
+        return True
+
+    def _take(self, record: Record) -> str | None:
+        dataset = record.dataset
+        pending = self._pending_of(type(record))
+        counts = pending.counts
+        counts.records += 1
+        try:
+            made = record.encoded()
+            key, version, payload = made.key, made.version, made.payload
+            key_hash = pending.hash_of(key)
+            if pending.event_place >= 0:
+                pending.note_event(made.values[pending.event_place])
+            if self._is_known(pending, key_hash, made.content_hash):
+                counts.unchanged += 1
+                return None
+            if len(payload) > MAX_PAYLOAD:
+                raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
+            check_storable(record, made)
+            check_identity(dataset.name, key, version)
+            kafka_key = key if pending.is_keyed_alike else record.kafka_key()
+            priority = int(self.context.decide(record))
+            region = record.region_code()
+        except RECORD_ERRORS as error:
+            counts.rejected += 1
+            self._dead.add(dataset.name, _bytes_of(record), error)
+            return str(error)
+        if not self._admits(priority):
+            counts.deferred += 1
+            return None
+        pending.add(key, version, kafka_key, key_hash, made.content_hash, priority, payload, region)
+        self._waiting += 1
+        return None
+
+    def _pending_of(self, record: type[Record]) -> Pending:
+        pending = self._pending.get(record.dataset.name)
+        if pending is None:
+            pending = self._pending[record.dataset.name] = Pending(self.context, record)
+        return pending
+
+    def _is_known(self, pending: Pending, key_hash: bytes, content_hash: bytes) -> bool:
+        if self.context.keys is not Keys.COMPARED:
+            return False
+        known = pending.taken.get(key_hash)
+        if known is None:
+            known = self.context.seen.content(pending.dataset.name, key_hash)
+        return known == content_hash
+
+    def _admits(self, priority: int) -> bool:
+        """Whether there is room, asked once a batch and priority."""
+        room = self._room.get(priority)
+        if room is None:
+            room = self.context.admits(Priority(priority), self.context.tenant)
+            self._room[priority] = room
+        return room
+
+    async def _hand_over(self) -> None:
+        """Hand over what was taken; it becomes durable while the next rows are parsed.
+
+        Raises BufferUnavailable when the batch before is not durable.
+        """
+        try:
+            await self._settle()
+        except BufferUnavailable:
+            self._forget(self._cut())
+            raise
+        self._batch = self._cut()
+        if self._batch:
+            self._writing = asyncio.wrap_future(self.context.buffer.append_blocks(self._batch))
+
+    def _cut(self) -> list[Drafts]:
+        self._waiting = 0
+        self._room.clear()
+        return [pending.cut() for pending in self._pending.values() if len(pending)]
+
+    async def _settle(self) -> None:
+        """Wait for the batch under way and book it."""
+        if self._writing is None:
+            return
+        try:
+            blocks = await asyncio.shield(self._writing)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._writing = None
+            self._forget(self._batch)
+            raise
+        self._writing = None
+        self._book(blocks)
+
+    def _forget(self, batch: list[Drafts]) -> None:
+        # Nothing of these was acknowledged, so the poll never had them.
+        for drafts in batch:
+            self._pending[drafts.dataset].forget(drafts)
+
+    def _book(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            head = block.head
+            counts = self._pending[head.dataset].counts
+            counts.accepted += len(head)
+            counts.first_seq = head.first_seq if counts.first_seq is None else counts.first_seq
+            counts.last_seq = head.last_seq
+            if self.context.keys is not Keys.FORGOTTEN:
+                self._accepted.setdefault(head.dataset, []).extend(block.seen_updates())
+
+    def _commit(
+        self,
+        outcome: str,
+        cursor: dict[str, Any] | None,
+        is_complete: bool,
+        error: Exception | None,
+    ) -> Commit:
+        tally = self.tally
+        return Commit(
+            poll_id=self.context.poll_id,
+            writer=self.context.writer,
+            stream=self.context.stream,
+            source=self.context.source,
+            started_at=utc_text(self._started_at),
+            finished_at=utc_text(self.context.clock.now()),
+            outcome=outcome,
+            error_class=None if error is None else getattr(error, "code", type(error).__name__),
+            error=None if error is None else str(error)[:MAX_REASON],
+            is_complete=is_complete,
+            documents=tally.documents,
+            bytes=tally.bytes,
+            rows=tally.rows,
+            rows_ignored=tally.ignored,
+            rows_rejected=tally.rejected,
+            rows_parsed=tally.parsed,
+            raw_documents=tally.raw_documents,
+            cursor=cursor,
+            datasets={
+                name: pending.final(self._started_at) for name, pending in self._pending.items()
+            },
+            seen=self._accepted,
+            deads=self._dead.letters(),
+            # Who asked for an interrupted poll still waits for one that is not.
+            request_ids=[] if outcome == "interrupted" else list(self.context.request_ids),
+        )
+
+    def _publish(self, commit: Commit) -> None:
+        metrics.POLLS.labels(self.context.stream, commit.outcome).inc()
+        for result in ("ignored", "rejected", "parsed"):
+            metrics.ROWS.labels(self.context.stream, result).inc(getattr(commit, f"rows_{result}"))
+        for dataset, counts in commit.datasets.items():
+            for result in ("unchanged", "rejected", "deferred", "accepted"):
+                metrics.RECORDS.labels(dataset, result).inc(getattr(counts, result))
+
+
+def _bytes_of(record: Record) -> bytes:
+    try:
+        return record.payload()
+    except RECORD_ERRORS:
+        return repr(record).encode("utf-8", "backslashreplace")

@@ -1,0 +1,1 @@
+"""Copies of the buffer elsewhere, and their replay."""

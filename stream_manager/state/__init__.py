@@ -1,0 +1,1 @@
+"""What PostgreSQL and the warehouse know of the log: the applier, the ledger, freshness."""
