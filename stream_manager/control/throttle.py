@@ -1,9 +1,9 @@
 """Throttling: pollers slow down when what is behind them does not keep up.
 
 Two signals: how many seconds the landing jobs are behind (``stream_manager.control.lag``), and how
-full the queues are. Three levels: minor, moderate, severe. A level makes streams wait longer between
-polls, LOW and NORMAL first, HIGH one level later, CRITICAL streams never. Nobody sleeps here and no
-lock is held: a stream asks ``extra_wait`` when it computes its next poll.
+full the queues are. Three levels: minor, moderate, severe. A level makes streams wait longer
+between polls, LOW and NORMAL first, HIGH one level later, CRITICAL streams never. Nobody sleeps
+here and no lock is held: a stream asks ``extra_wait`` when it computes its next poll.
 
 Hysteresis: a level is taken once its signal has lasted for ``RISE_S``, and left once the signal
 has been clearly below (``CLEAR`` of the threshold) for ``HOLD_S``; the direction changes at most
