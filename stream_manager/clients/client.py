@@ -10,14 +10,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
-
-import httpx2
+from typing import TYPE_CHECKING, Any, Protocol
 
 from emdata.clock import Clock, SystemClock
 from emdata.errors import ServiceError, SourceUnavailable
 from emdata.state.clients import FIRST_CLIENT
 from emdata.telemetry import get_logger
+
+if TYPE_CHECKING:
+    import httpx2
 
 log = get_logger(__name__)
 PROBE_SECONDS = 2.0
@@ -117,6 +118,8 @@ class ManagerClient:
             prepare()
 
     def _request(self, url: str, dataset: str, body: bytes) -> tuple[int, bytes]:
+        import httpx2  # Dagster's definitions load this module, and must load fast
+
         headers = {
             "Authorization": f"Bearer {self.token()}",
             "Content-Type": "application/json",
@@ -172,6 +175,8 @@ def _sent(who: str, dataset: str, count: int, status: int, answer: bytes) -> Sen
 
 
 def _is_alive(url: str) -> bool:
+    import httpx2
+
     try:
         httpx2.get(f"{url}/health", timeout=PROBE_SECONDS, verify=_is_tls(url))
     except httpx2.HTTPError:
