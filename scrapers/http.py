@@ -123,7 +123,7 @@ class HttpClient:
         if self._base is not None:
             trusted.add((self._base.host, self._base.port or 80))
         self._client = httpx2.AsyncClient(
-            transport=_GuardedTransport(ssl_context or ssl.create_default_context(), trusted),
+            transport=_GuardedTransport(ssl_context or trusting_the_system(), trusted),
             headers={"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING},
             follow_redirects=False,
             trust_env=False,
@@ -341,6 +341,13 @@ class _GuardedTransport(httpx2.AsyncHTTPTransport):
             keepalive_expiry=30.0,
             network_backend=GuardedBackend(allowed),
         )
+
+
+def trusting_the_system() -> ssl.SSLContext:
+    """The system's certificates, and TLS 1.2 at least whatever the system's OpenSSL allows."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def trusting_nobody() -> ssl.SSLContext:

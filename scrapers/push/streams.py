@@ -55,7 +55,9 @@ def mqtt_broker(settings: Settings, mode: Mode, keys: PushKeys) -> Broker:
 def _tls(settings: Settings) -> ssl.SSLContext:
     file = settings.mqtt_ca_file
     try:
-        return ssl.create_default_context(cafile=None if file is None else str(file))
+        context = ssl.create_default_context(cafile=None if file is None else str(file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever the system's OpenSSL allows
+        return context
     except OSError as error:
         raise SettingError(
             "EMDATA_MQTT_CA_FILE",

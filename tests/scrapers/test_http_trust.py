@@ -18,7 +18,7 @@ from emdata.clock import SystemClock
 from emdata.errors import SettingError, SourceRefused, SourceUnavailable, UnsafeAddress
 from emdata.settings import load_settings
 from scrapers.addresses import is_public
-from scrapers.http import HttpClient, user_agent
+from scrapers.http import HttpClient, trusting_the_system, user_agent
 from tests.scrapers.raw_server import Exchange, client, raw_server
 
 
@@ -100,7 +100,7 @@ async def test_fault_34_a_wrong_or_expired_certificate_is_refused(
 
 
 def test_fault_34_old_protocols_are_off() -> None:
-    assert ssl.create_default_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert trusting_the_system().minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 async def test_fault_35_a_redirect_loop_ends_after_five_hops() -> None:
