@@ -150,12 +150,12 @@ class Regions:
     """Headers that say which state a record is about, and whether it is one of ours.
 
     ``emdata_region``: the two-letter state. ``emdata_region_relevance``: home for the states that
-    the platform is set up for (``ALL``: every one), other for the rest, unknown without a state.
+    the platform is set up for (``ALL``: every one), other for the rest. None without a state.
     """
 
     def __init__(self, home: Iterable[str]) -> None:
         self._home = frozenset(home)
-        self._known: dict[str | None, Headers] = {None: [(RELEVANCE, b"unknown")]}
+        self._known: dict[str | None, Headers] = {None: []}
 
     def headers(self, region: str | None) -> Headers:
         """Return the headers of one region."""

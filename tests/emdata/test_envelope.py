@@ -61,7 +61,6 @@ def test_the_headers_are_cloud_events_in_binary_mode() -> None:
         "content-type": b"application/json",
         "emdata_priority": b"CRITICAL",
         "emdata_simulated": b"true",
-        "emdata_region_relevance": b"unknown",
     }
 
 
