@@ -229,7 +229,6 @@ def test_what_a_killed_client_left_is_finished_by_the_manager(
     (writer,) = [int(base.name) for base in client_buffers(buffers) if (base / UNFINISHED).exists()]
     keys = {f"{600_000 + number}|0" for number in range(100)}
     assert not keys & set(in_kafka(platform, writer).values())
-    accepted = polls(platform, writer)
     manager = Manager(platform, free_ports(1)[0], False, tmp_path / "manager.log")
     manager.start()
     try:
@@ -238,7 +237,7 @@ def test_what_a_killed_client_left_is_finished_by_the_manager(
         found = in_kafka(platform, writer)
         assert keys <= set(found.values())
         assert sorted(found) == list(range(1, len(found) + 1))
-        assert polls(platform, writer) == accepted + 100 == len(found)
+        assert polls(platform, writer) == len(found)
         # The manager is there again, so it takes what comes.
         back = ManagerClient(
             [f"http://127.0.0.1:{manager.port}"],
