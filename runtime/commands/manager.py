@@ -31,7 +31,6 @@ def run(
 ) -> None:
     """Run the stream manager in the foreground until SIGTERM."""
     import asyncio
-    import gc
 
     from emdata.clock import SystemClock
     from emdata.contracts import contracts
@@ -50,7 +49,7 @@ def run(
     from stream_manager.connector import StreamConfig, Streams
     from stream_manager.derived.streams import EVERY_SECONDS, escalation_notices
     from stream_manager.off import register_off
-    from stream_manager.service import ServiceConfig, serve
+    from stream_manager.service import ServiceConfig, calm_collector, serve
 
     context = load_context()
     settings, paths = context.settings, context.paths
@@ -93,7 +92,7 @@ def run(
         raw_store=raw_store,
         push_keys=push_keys,
     )
-    gc.freeze()  # what is imported by now lives as long as the process
+    calm_collector()
 
     said = register_off(config.dsn, settings.writer, list(off.values()), clock)
     asyncio.run(_beside(said, serve(config, streams)))

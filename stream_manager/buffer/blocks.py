@@ -7,13 +7,13 @@ as a whole or in runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import msgspec
 
-from emdata.commits import SeenUpdate
+from emdata.commits import Commit, SeenUpdate
 from emdata.envelope import Accepted, Draft, Stencil
 
 HASH_BYTES = 16
@@ -126,19 +126,7 @@ class Block:
 
     def seen_updates(self) -> list[SeenUpdate]:
         """Return what was accepted per key; nothing when keys are forgotten."""
-        if not self.columns.key_hashes:
-            return []
-        columns, first = self.columns, self.head.first_seq
-        versions = columns.versions or [None] * len(self)
-        return [
-            SeenUpdate(
-                columns.key_hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES],
-                columns.content_hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES],
-                versions[at],
-                first + at,
-            )
-            for at in range(len(self))
-        ]
+        return seen_updates(self.columns, self.head.first_seq)
 
     def stencil(self) -> Stencil:
         """Return what encodes the block's values and headers."""
@@ -151,6 +139,35 @@ class Block:
             poll_id=head.poll_id,
             is_simulated=head.is_simulated,
         )
+
+
+def seen_updates(columns: Columns, first_seq: int) -> list[SeenUpdate]:
+    """Return what was accepted per key; nothing when keys are forgotten."""
+    count = len(columns.key_hashes) // HASH_BYTES
+    versions = (columns.versions or [None] * count)[:count]
+    return [
+        SeenUpdate(
+            columns.key_hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES],
+            columns.content_hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES],
+            version,
+            first_seq + at,
+        )
+        for at, version in enumerate(versions)
+    ]
+
+
+CommitOf = Callable[[Sequence[BlockHead]], Commit]
+"""A COMMIT that travels in one frame with its poll's last records: made of their heads, which know
+their numbers. It may be called again when the frame was not durable, and must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateCommit:
+    """A COMMIT to be made once the blocks from ``first`` to ``end`` of its batch are numbered."""
+
+    make: CommitOf
+    first: int
+    end: int
 
 
 def number(drafts: Drafts, *, first_seq: int, accepted_at: str) -> BlockHead:

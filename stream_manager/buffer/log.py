@@ -9,7 +9,7 @@ import fcntl
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,16 @@ from emdata.commits import Commit, Dead
 from emdata.errors import BufferUnavailable, ServiceError
 from emdata.telemetry import get_logger
 from stream_manager.buffer.acks import append_acks
-from stream_manager.buffer.blocks import Block, BlockHead, Drafts, Place, Run, number, runs_of
+from stream_manager.buffer.blocks import (
+    Block,
+    BlockHead,
+    Drafts,
+    LateCommit,
+    Place,
+    Run,
+    number,
+    runs_of,
+)
 from stream_manager.buffer.disk import Disk, OsDisk
 from stream_manager.buffer.frames import (
     PREFIX_SIZE,
@@ -66,9 +75,10 @@ class Recovery:
 
 @dataclass(frozen=True)
 class Appended:
-    """A durable batch: its blocks in order, the runs that wait for Kafka, and its segment."""
+    """A durable batch: blocks and COMMITs in order, the runs that wait for Kafka, its segment."""
 
     blocks: list[Block]
+    commits: list[Commit]
     runs: list[Run]
     segment: int
 
@@ -155,7 +165,7 @@ class BufferLog:
     def append(
         self,
         drafts: list[Drafts],
-        commits: list[Commit],
+        commits: Sequence[Commit | LateCommit],
         deads: list[Dead],
         *,
         accepted_at: str,
@@ -171,7 +181,8 @@ class BufferLog:
             before = dict(self.seqs)
             try:
                 heads = [self._number(one, accepted_at) for one in drafts]
-                segment, offset, size = self._write(heads, columns, commits, deads)
+                made = [_made(commit, heads) for commit in commits]
+                segment, offset, size = self._write(heads, columns, made, deads)
             except BaseException:
                 self.seqs = before
                 raise
@@ -198,7 +209,7 @@ class BufferLog:
                 block=block,
             )
             base += len(block)
-        return Appended(blocks, runs, segment.number)
+        return Appended(blocks, made, runs, segment.number)
 
     def _write(
         self,
@@ -401,6 +412,12 @@ class BufferLog:
             except OSError as error:
                 # All of it is confirmed; the next start finds that and removes it.
                 log.warning("buffer_segment_not_removed", segment=done, error=str(error))
+
+
+def _made(commit: Commit | LateCommit, heads: list[BlockHead]) -> Commit:
+    if isinstance(commit, LateCommit):
+        return commit.make(heads[commit.first : commit.end])
+    return commit
 
 
 def _adopted(found: RecoveredSegment) -> Segment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from emdata.commits import Commit, Dead
 from emdata.contracts.base import utc_text
 from emdata.envelope import Accepted, Draft
 from emdata.errors import BufferUnavailable, EmdataError
-from stream_manager.buffer.blocks import Block, Drafts, Run, blocks_of
+from stream_manager.buffer.blocks import Block, CommitOf, Drafts, LateCommit, Run, blocks_of
 from stream_manager.buffer.log import BufferLog
 
 GROUP_RECORDS = 2000
@@ -27,7 +27,7 @@ VALUE_ERRORS = (TypeError, ValueError, OverflowError, msgspec.MsgspecError)
 @dataclass(slots=True)
 class _Append:
     drafts: list[Drafts]
-    commit: Commit | None
+    commit: Commit | CommitOf | None
     deads: list[Dead]
     answer: Future[list[Block]]
 
@@ -88,9 +88,15 @@ class BufferWriter:
         return answer
 
     def append_blocks(
-        self, drafts: list[Drafts], *, commit: Commit | None = None, deads: list[Dead] | None = None
+        self,
+        drafts: list[Drafts],
+        *,
+        commit: Commit | CommitOf | None = None,
+        deads: list[Dead] | None = None,
     ) -> Future[list[Block]]:
         """Ask for one append; the future raises BufferUnavailable when it is not durable.
+
+        commit: a COMMIT, or what makes it of the heads that ``drafts`` get.
 
         The future cannot be cancelled, because what is being written can no longer be stopped.
         It raises TypeError, ValueError or msgspec.MsgspecError for what cannot be encoded.
@@ -136,7 +142,7 @@ class BufferWriter:
 
     def _write(self, group: list[_Append]) -> None:
         drafts = [draft for one in group for draft in one.drafts]
-        commits = [one.commit for one in group if one.commit is not None]
+        commits = list(_commits(group))
         deads = [dead for one in group for dead in one.deads]
         at, accepted_at = self._clock.monotonic(), utc_text(self._clock.now())
         try:
@@ -148,7 +154,7 @@ class BufferWriter:
             self._refuse_value(group, error)
             return
         self.failed = False
-        self._on_durable(done.runs, commits, deads, done.segment)
+        self._on_durable(done.runs, done.commits, deads, done.segment)
         start = 0
         for one in group:
             end = start + len(one.drafts)
@@ -169,3 +175,13 @@ class BufferWriter:
             one.answer.set_exception(
                 error if isinstance(error, BufferUnavailable) else BufferUnavailable(str(error))
             )
+
+
+def _commits(group: list[_Append]) -> Iterator[Commit | LateCommit]:
+    end = 0
+    for one in group:
+        first, end = end, end + len(one.drafts)
+        if isinstance(one.commit, Commit):
+            yield one.commit
+        elif one.commit is not None:
+            yield LateCommit(one.commit, first, end)

@@ -9,9 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from emdata.commits import DatasetCounts
 from emdata.contracts.base import Record, fields_of, utc_text
 from stream_manager.buffer import Columns, Drafts
+from stream_manager.buffer.blocks import BlockHead
 
 if TYPE_CHECKING:
     from stream_manager.polls.poll import PollContext
@@ -138,6 +141,12 @@ class Pending:
         for start in range(0, len(hashes), 16):
             self.taken.pop(hashes[start : start + 16], None)
 
+    def balances(self, waiting: int) -> bool:
+        """Whether the counts add up with so many records that are not booked yet."""
+        counts = self.counts
+        parts = counts.unchanged + counts.rejected + counts.deferred + counts.accepted
+        return counts.records == parts + waiting
+
     def final(self, started_at: datetime) -> DatasetCounts:
         """Return the counts with the newest event time."""
         if self._newest:
@@ -146,6 +155,16 @@ class Pending:
                 self._newest, utc_text(started_at + timedelta(days=1))
             )
         return self.counts
+
+
+def with_head(counts: DatasetCounts, head: BlockHead) -> DatasetCounts:
+    """Return counts with an accepted block."""
+    return msgspec.structs.replace(
+        counts,
+        accepted=counts.accepted + len(head),
+        first_seq=head.first_seq if counts.first_seq is None else counts.first_seq,
+        last_seq=head.last_seq,
+    )
 
 
 def event_place(record: type[Record]) -> int:

@@ -19,6 +19,7 @@ from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager import metrics
 from stream_manager.buffer import Block, Drafts
+from stream_manager.buffer.blocks import BlockHead, seen_updates
 from stream_manager.polls.poll import (
     MAX_PAYLOAD,
     MAX_REASON,
@@ -29,7 +30,7 @@ from stream_manager.polls.poll import (
     RecordTooLarge,
     Tally,
 )
-from stream_manager.polls.prepared import Keys, Pending, PreparedBatch
+from stream_manager.polls.prepared import Keys, Pending, PreparedBatch, with_head
 from stream_manager.polls.rejected import DeadRows
 
 log = get_logger(__name__)
@@ -51,7 +52,7 @@ class PollSession:
         self._dead = DeadRows(context)
         self._batch: list[Drafts] = []
         self._writing: asyncio.Future[list[Block]] | None = None
-        self._committing: Commit | None = None
+        self._committing: list[Commit] | None = None
 
     def document(self, size: int, raw_document: str | None = None) -> None:
         """Count one document of the source; ``raw_document`` names its kept bytes."""
@@ -170,21 +171,67 @@ class PollSession:
         While the buffer cannot write, this waits: a poll without its frame would never end.
         """
         try:
-            await self.flush()
+            if not _is_encodable(cursor):
+                await self.flush()  # what is wrong with the cursor must not cost the records
+            await self._settle()
+            done = await self._end_with_records(outcome, cursor, is_complete, error)
         except BufferUnavailable as unavailable:
-            outcome, cursor, error = "failed", None, unavailable
-        if any(pending.counts.deferred for pending in self._pending.values()):
-            cursor = None
+            self._forget(self._cut())
+            outcome, cursor, error, done = "failed", None, unavailable, None
+        if done is not None:
+            return done
+        self._must_balance([])
         commit = self._commit(outcome, cursor, is_complete, error)
-        if not commit.balances():
-            raise AssertionError(
-                f"the ledger of poll {self.context.poll_id} does not balance: {commit}"
-            )
         wait = 0.5
         while not await self._write(commit):
             await asyncio.sleep(wait)
             wait = min(wait * 2, 10.0)
         return self._end(commit)
+
+    async def _end_with_records(
+        self,
+        outcome: str,
+        cursor: dict[str, Any] | None,
+        is_complete: bool,
+        error: Exception | None,
+    ) -> Commit | None:
+        """Append the last records and the COMMIT in one frame; None without records.
+
+        Raises BufferUnavailable when it is not durable: then the records are forgotten.
+        """
+        batch = self._batch = self._cut()
+        if not batch:
+            return None
+        made: list[Commit] = []
+
+        def make(heads: Sequence[BlockHead]) -> Commit:
+            made[:] = [self._commit(outcome, cursor, is_complete, error, (heads, batch))]
+            return made[0]
+
+        self._must_balance(batch)
+        self._committing = made
+        self._writing = asyncio.wrap_future(self.context.buffer.append_blocks(batch, commit=make))
+        try:
+            await self._settle()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._committing = None
+            raise
+        return self._end(made[0])
+
+    def _must_balance(self, batch: list[Drafts]) -> None:
+        """Raise AssertionError when a count is wrong; ``batch`` is accepted with the COMMIT."""
+        tally, waiting = self.tally, {drafts.dataset: len(drafts) for drafts in batch}
+        wrong = [
+            (name, pending.counts)
+            for name, pending in self._pending.items()
+            if not pending.balances(waiting.get(name, 0))
+        ]
+        if wrong or tally.rows != tally.ignored + tally.rejected + tally.parsed:
+            raise AssertionError(
+                f"the ledger of poll {self.context.poll_id} does not balance: {tally} {wrong}"
+            )
 
     async def interrupt(self) -> None:
         """End a poll that was cancelled: what was accepted counts, the cursor stays.
@@ -196,6 +243,7 @@ class PollSession:
         if self._committing is not None:
             if self._writing is None or await self._is_written(self._committing):
                 return
+            self._committing = None
         elif self._writing is not None:
             try:
                 self._book(await self._writing)
@@ -214,13 +262,12 @@ class PollSession:
             if await self._write(commit):
                 self._end(commit)
 
-    async def _is_written(self, commit: Commit) -> bool:
+    async def _is_written(self, made: list[Commit]) -> bool:
         try:
-            if self._writing is not None:
-                await self._writing
+            await self._settle()
         except BufferUnavailable:
             return False
-        self._end(commit)
+        self._end(made[0])
         return True
 
     def _end(self, commit: Commit) -> Commit:
@@ -232,20 +279,18 @@ class PollSession:
 
     async def _write(self, commit: Commit) -> bool:
         """Append the COMMIT, so that a cancelled poll can still find out what became of it."""
-        self._committing = commit
+        self._committing, self._batch = [commit], []
         self._writing = asyncio.wrap_future(self.context.buffer.append_blocks([], commit=commit))
         try:
-            await asyncio.shield(self._writing)
+            await self._settle()
         except asyncio.CancelledError:
             raise
         except BufferUnavailable as error:
-            self._writing = None
             log.warning("commit_not_durable", stream=commit.stream, error=str(error))
             return False
         except BaseException:
-            self._writing = self._committing = None
+            self._committing = None
             raise
-        self._writing = None
         return True
 
     def _take(self, record: Record) -> str | None:
@@ -344,12 +389,11 @@ class PollSession:
     def _book(self, blocks: list[Block]) -> None:
         for block in blocks:
             head = block.head
-            counts = self._pending[head.dataset].counts
-            counts.accepted += len(head)
-            counts.first_seq = head.first_seq if counts.first_seq is None else counts.first_seq
-            counts.last_seq = head.last_seq
+            pending = self._pending[head.dataset]
+            pending.counts = with_head(pending.counts, head)
             if self.context.keys is not Keys.FORGOTTEN:
-                self._accepted.setdefault(head.dataset, []).extend(block.seen_updates())
+                updates = seen_updates(block.columns, head.first_seq)
+                self._accepted.setdefault(head.dataset, []).extend(updates)
 
     def _commit(
         self,
@@ -357,8 +401,21 @@ class PollSession:
         cursor: dict[str, Any] | None,
         is_complete: bool,
         error: Exception | None,
+        last: tuple[Sequence[BlockHead], Sequence[Drafts]] | None = None,
     ) -> Commit:
+        """Return the COMMIT; ``last``: records that travel with it and are not booked yet."""
         tally = self.tally
+        datasets = {
+            name: pending.final(self._started_at) for name, pending in self._pending.items()
+        }
+        accepted = {name: list(updates) for name, updates in self._accepted.items()}
+        for head, drafts in zip(*last, strict=True) if last is not None else ():
+            datasets[head.dataset] = with_head(datasets[head.dataset], head)
+            if self.context.keys is not Keys.FORGOTTEN:
+                updates = seen_updates(drafts.columns, head.first_seq)
+                accepted.setdefault(head.dataset, []).extend(updates)
+        if any(counts.deferred for counts in datasets.values()):
+            cursor = None
         return Commit(
             poll_id=self.context.poll_id,
             writer=self.context.writer,
@@ -378,10 +435,8 @@ class PollSession:
             rows_parsed=tally.parsed,
             raw_documents=tally.raw_documents,
             cursor=cursor,
-            datasets={
-                name: pending.final(self._started_at) for name, pending in self._pending.items()
-            },
-            seen=self._accepted,
+            datasets=datasets,
+            seen=accepted,
             deads=self._dead.letters(),
             # Who asked for an interrupted poll still waits for one that is not.
             request_ids=[] if outcome == "interrupted" else list(self.context.request_ids),
@@ -394,6 +449,14 @@ class PollSession:
         for dataset, counts in commit.datasets.items():
             for result in ("unchanged", "rejected", "deferred", "accepted"):
                 metrics.RECORDS.labels(dataset, result).inc(getattr(counts, result))
+
+
+def _is_encodable(cursor: dict[str, Any] | None) -> bool:
+    try:
+        msgspec.msgpack.encode(cursor)
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
+        return False
+    return True
 
 
 def _bytes_of(record: Record) -> bytes:
