@@ -8,7 +8,12 @@ from typing import Protocol
 
 
 class Disk(Protocol):
-    """The system calls of the buffer; every one may raise OSError."""
+    """The system calls of the buffer; every one may raise OSError.
+
+    readers: how many threads may read at once; 0 for a disk that must not see any.
+    """
+
+    readers: int
 
     def create(self, path: Path) -> int:
         """Open a new file for appending; fails when it exists."""
@@ -53,6 +58,8 @@ class Disk(Protocol):
 
 class OsDisk:
     """The operating system's files."""
+
+    readers = 2
 
     def create(self, path: Path) -> int:
         """Open a new file for appending; fails when it exists."""

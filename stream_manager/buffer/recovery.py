@@ -7,7 +7,9 @@ is cut. Any other damage is set aside in ``quarantine/`` and counted, and readin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +71,36 @@ class Recovered:
     interrupted: dict[str, list[Block]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A segment's bytes up to its cut, and the frames and damage in them."""
+
+    data: bytes
+    pieces: list[Frame | Damage]
+    is_cut: bool
+
+
+def _read_ahead(
+    numbers: list[int], load: Callable[[int], _Content], readers: int
+) -> Iterator[tuple[int, _Content]]:
+    """Load segments in order, as many at once as there are ``readers``; 0: here.
+
+    Checksums take most of a start's time and hold no lock while they run.
+    """
+    if readers == 0:
+        yield from ((number, load(number)) for number in numbers)
+        return
+    with ThreadPoolExecutor(readers, "buffer-reader") as pool:
+        waiting: deque[tuple[int, Future[_Content]]] = deque()
+        for number in numbers:
+            waiting.append((number, pool.submit(load, number)))
+            if len(waiting) > readers:
+                first, content = waiting.popleft()
+                yield first, content.result()
+        for number, content in waiting:
+            yield number, content.result()
+
+
 def segment_path(directory: Path, number: int) -> Path:
     """Return the path of a segment."""
     return directory / f"{number:020d}.seg"
@@ -96,8 +128,8 @@ def recover(
         if not path.with_suffix(".seg").exists():
             disk.remove(path)
     reader = _Reader(directory, disk, numbers, writer, memory_bytes, at_of)
-    for number in numbers:
-        reader.read(number)
+    for number, content in _read_ahead(numbers, reader.load, disk.readers):
+        reader.take(number, content)
     reader.find_interrupted()
     return reader.result
 
@@ -125,8 +157,8 @@ class _Reader:
         for number in missing:
             log.debug("buffer_segment_absent", segment=number)
 
-    def read(self, number: int) -> None:
-        """Take one segment's frames into the result."""
+    def load(self, number: int) -> _Content:
+        """Read one segment and check its frames; touches nothing else, so threads may."""
         path = segment_path(self._directory, number)
         try:
             # A process that was killed between write and fsync leaves records that only the page
@@ -135,14 +167,19 @@ class _Reader:
         except OSError as error:
             raise BufferUnavailable(f"buffer {path}: {error}") from error
         data = self._disk.read(path)
-        kept = self._cuts.get(number, len(data))
-        if kept < len(data):
+        size = len(data)
+        data = data[: self._cuts.get(number, size)]
+        return _Content(data, list(scan(data)), is_cut=len(data) < size)
+
+    def take(self, number: int, content: _Content) -> None:
+        """Take one segment's frames into the result."""
+        data = content.data
+        if content.is_cut:
             # For good: the segment that names the cut may be removed before this one.
-            self._disk.truncate(path, kept)
-            data = data[:kept]
+            self._disk.truncate(segment_path(self._directory, number), len(data))
         segment = RecoveredSegment(number, len(data))
         acked = read_acks(ack_path(self._directory, number))
-        for piece in scan(data):
+        for piece in content.pieces:
             if isinstance(piece, Damage):
                 self._set_aside(segment, data, piece)
             else:

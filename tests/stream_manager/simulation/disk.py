@@ -45,6 +45,7 @@ class FaultyDisk(OsDisk):
     errors: errno's that the next writes and syncs fail with. is_lying: syncs do nothing.
     """
 
+    readers = 0  # one thread, so that a seed replays
     dice: random.Random = field(default_factory=random.Random)
     calls: int = 0
     crash_at: int = 0
