@@ -17,9 +17,9 @@ from emdata.contracts.base import Priority, Record, json_decoder, utc_text
 from emdata.derive.limits import check_identity, check_storable
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
-from stream_manager import metrics
 from stream_manager.buffer import Block, Drafts
 from stream_manager.buffer.blocks import BlockHead, seen_updates
+from stream_manager.polls.ending import count_poll, is_encodable
 from stream_manager.polls.poll import (
     MAX_PAYLOAD,
     MAX_REASON,
@@ -171,7 +171,7 @@ class PollSession:
         While the buffer cannot write, this waits: a poll without its frame would never end.
         """
         try:
-            if not _is_encodable(cursor):
+            if not is_encodable(cursor):
                 await self.flush()  # what is wrong with the cursor must not cost the records
             await self._settle()
             done = await self._end_with_records(outcome, cursor, is_complete, error)
@@ -274,7 +274,7 @@ class PollSession:
         for dataset, updates in self._accepted.items():
             self.context.seen.update(dataset, updates)
         self.commit = commit
-        self._publish(commit)
+        count_poll(commit)
         return commit
 
     async def _write(self, commit: Commit) -> bool:
@@ -441,22 +441,6 @@ class PollSession:
             # Who asked for an interrupted poll still waits for one that is not.
             request_ids=[] if outcome == "interrupted" else list(self.context.request_ids),
         )
-
-    def _publish(self, commit: Commit) -> None:
-        metrics.POLLS.labels(self.context.stream, commit.outcome).inc()
-        for result in ("ignored", "rejected", "parsed"):
-            metrics.ROWS.labels(self.context.stream, result).inc(getattr(commit, f"rows_{result}"))
-        for dataset, counts in commit.datasets.items():
-            for result in ("unchanged", "rejected", "deferred", "accepted"):
-                metrics.RECORDS.labels(dataset, result).inc(getattr(counts, result))
-
-
-def _is_encodable(cursor: dict[str, Any] | None) -> bool:
-    try:
-        msgspec.msgpack.encode(cursor)
-    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
-        return False
-    return True
 
 
 def _bytes_of(record: Record) -> bytes:
