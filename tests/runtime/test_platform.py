@@ -139,7 +139,8 @@ def test_an_emergency_stop_ends_what_does_not_answer_any_more(home: Path) -> Non
 def test_an_interrupted_start_ends_at_once_and_says_what_is_left(home: Path) -> None:
     platform = Platform(home)
     starting = subprocess.Popen(
-        [sys.executable, "-m", "runtime", "start", "--only", STORES],
+        # More than it is interrupted at, so that it is not done before.
+        [sys.executable, "-m", "runtime", "start", "--only", f"{STORES},jobmanager,taskmanager"],
         env=platform.environment,
         cwd=home,
         stdout=subprocess.DEVNULL,
