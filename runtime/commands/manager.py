@@ -49,7 +49,7 @@ def run(
     from stream_manager.connector import StreamConfig, Streams
     from stream_manager.derived.streams import EVERY_SECONDS, escalation_notices
     from stream_manager.off import register_off
-    from stream_manager.service import ServiceConfig, calm_collector, serve
+    from stream_manager.service import ServiceConfig, serve, tune_interpreter
 
     context = load_context()
     settings, paths = context.settings, context.paths
@@ -92,7 +92,7 @@ def run(
         raw_store=raw_store,
         push_keys=push_keys,
     )
-    calm_collector()
+    tune_interpreter()
 
     said = register_off(config.dsn, settings.writer, list(off.values()), clock)
     asyncio.run(_beside(said, serve(config, streams)))

@@ -28,7 +28,7 @@ from stream_manager.delivery.producers import KafkaProducer, broker_answers
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.manager import StreamManager
 from stream_manager.polls.prepared import Keys
-from stream_manager.service import calm_collector
+from stream_manager.service import tune_interpreter
 from tests.bench.stream.drafts import groups, prepared
 from tests.bench.stream.feeds import KINDS, Feed
 
@@ -166,5 +166,5 @@ async def main(config: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     configure_logging("bench", "WARNING")
-    calm_collector()  # as the platform's own process does
+    tune_interpreter()  # as the platform's own process does
     asyncio.run(main(json.loads(sys.argv[1])))
