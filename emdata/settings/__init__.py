@@ -8,6 +8,7 @@ what they are about.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,11 @@ def _allowed(kind: str, message: str, context: Mapping[str, Any]) -> str:
     return text.format(**context) if text else message.removeprefix("Value error, ")
 
 
+def _without_login(value: Any) -> Any:
+    """Hide user and password of an address, which may stand where they are refused."""
+    return re.sub(r"://[^/@\s]*@", "://(hidden)@", value) if isinstance(value, str) else value
+
+
 def _setting_error(
     error: ValidationError, environ: Mapping[str, str], env_file: Path | str | None
 ) -> SettingError:
@@ -130,7 +136,7 @@ def _setting_error(
             names = environment_names(candidate)
             name = next((n for n in names if n in environ), names[0])
     secret = "password" in name.lower() or name.lower().endswith("_key")
-    value = "(hidden)" if secret else environ.get(name, first.get("input"))
+    value = "(hidden)" if secret else _without_login(environ.get(name, first.get("input")))
     allowed = _allowed(first["type"], str(first["msg"]), first.get("ctx", {}))
     searched = ["environment"] + ([str(env_file)] if env_file else [])
     return SettingError(

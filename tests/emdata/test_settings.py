@@ -49,6 +49,13 @@ def test_a_password_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "canary" not in str(found.model_dump())
 
 
+def test_a_password_in_an_address_never_shows() -> None:
+    with pytest.raises(SettingError) as refused:
+        load_settings({"EMDATA_MQTT_URL": "mqtt://joe:s3cret@host:1883"}, env_file=None)
+    assert "s3cret" not in str(refused.value)
+    assert "EMDATA_MQTT_URL" in str(refused.value)
+
+
 def test_the_ecosystem_s_name_wins_over_the_prefixed_one() -> None:
     names = environment_names("starrocks_host")
     assert names == ("STARROCKS_HOST", "EMDATA_STARROCKS_HOST")
