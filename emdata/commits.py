@@ -50,10 +50,13 @@ class DatasetCounts(msgspec.Struct, array_like=True):
     last_seq: int | None = None
     newest_event_at: str | None = None
 
+    def counted(self) -> int:
+        """Return how many records ended in one of the counts."""
+        return self.unchanged + self.rejected + self.deferred + self.accepted
+
     def balances(self) -> bool:
         """Tell whether records = unchanged + rejected + deferred + accepted."""
-        parts = self.unchanged + self.rejected + self.deferred + self.accepted
-        return self.records == parts
+        return self.records == self.counted()
 
 
 class Commit(msgspec.Struct, frozen=True, array_like=True):

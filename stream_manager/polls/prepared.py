@@ -143,9 +143,7 @@ class Pending:
 
     def balances(self, waiting: int) -> bool:
         """Whether the counts add up with so many records that are not booked yet."""
-        counts = self.counts
-        parts = counts.unchanged + counts.rejected + counts.deferred + counts.accepted
-        return counts.records == parts + waiting
+        return self.counts.records == self.counts.counted() + waiting
 
     def final(self, started_at: datetime) -> DatasetCounts:
         """Return the counts with the newest event time."""

@@ -212,10 +212,8 @@ class PollSession:
         self._committing = made
         self._writing = asyncio.wrap_future(self.context.buffer.append_blocks(batch, commit=make))
         try:
-            await self._settle()
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
+            await self._written()
+        except Exception:
             self._committing = None
             raise
         return self._end(made[0])
@@ -246,14 +244,12 @@ class PollSession:
             self._committing = None
         elif self._writing is not None:
             try:
-                self._book(await self._writing)
+                await self._settle()
             except BufferUnavailable as error:
                 log.warning("batch_not_durable", stream=self.context.stream, error=str(error))
         # Whatever was taken and is not booked was never acknowledged.
         for pending in self._pending.values():
-            counts = pending.counts
-            booked = counts.unchanged + counts.rejected + counts.deferred + counts.accepted
-            counts.deferred += counts.records - booked
+            pending.counts.deferred += pending.counts.records - pending.counts.counted()
         tally = self.tally
         if tally.rows:
             # A poll whose rows did not add up ends here too, and this frame must be storable.
@@ -264,14 +260,14 @@ class PollSession:
 
     async def _is_written(self, made: list[Commit]) -> bool:
         try:
-            await self._settle()
+            await self._written()
         except BufferUnavailable:
             return False
         self._end(made[0])
         return True
 
     def _end(self, commit: Commit) -> Commit:
-        for dataset, updates in self._accepted.items():
+        for dataset, updates in commit.seen.items():
             self.context.seen.update(dataset, updates)
         self.commit = commit
         count_poll(commit)
@@ -282,13 +278,11 @@ class PollSession:
         self._committing, self._batch = [commit], []
         self._writing = asyncio.wrap_future(self.context.buffer.append_blocks([], commit=commit))
         try:
-            await self._settle()
-        except asyncio.CancelledError:
-            raise
+            await self._written()
         except BufferUnavailable as error:
             log.warning("commit_not_durable", stream=commit.stream, error=str(error))
             return False
-        except BaseException:
+        except Exception:
             self._committing = None
             raise
         return True
@@ -368,32 +362,29 @@ class PollSession:
 
     async def _settle(self) -> None:
         """Wait for the batch under way and book it."""
+        for block in await self._written():
+            pending = self._pending[block.head.dataset]
+            pending.counts = with_head(pending.counts, block.head)
+            if self.context.keys is not Keys.FORGOTTEN:
+                self._accepted.setdefault(block.head.dataset, []).extend(block.seen_updates())
+
+    async def _written(self) -> list[Block]:
+        """Wait for what is being appended; what is refused is forgotten, as it never was there."""
         if self._writing is None:
-            return
+            return []
         try:
             blocks = await asyncio.shield(self._writing)
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
+        except Exception:
             self._writing = None
             self._forget(self._batch)
             raise
         self._writing = None
-        self._book(blocks)
+        return blocks
 
     def _forget(self, batch: list[Drafts]) -> None:
         # Nothing of these was acknowledged, so the poll never had them.
         for drafts in batch:
             self._pending[drafts.dataset].forget(drafts)
-
-    def _book(self, blocks: list[Block]) -> None:
-        for block in blocks:
-            head = block.head
-            pending = self._pending[head.dataset]
-            pending.counts = with_head(pending.counts, head)
-            if self.context.keys is not Keys.FORGOTTEN:
-                updates = seen_updates(block.columns, head.first_seq)
-                self._accepted.setdefault(head.dataset, []).extend(updates)
 
     def _commit(
         self,
@@ -408,12 +399,12 @@ class PollSession:
         datasets = {
             name: pending.final(self._started_at) for name, pending in self._pending.items()
         }
-        accepted = {name: list(updates) for name, updates in self._accepted.items()}
+        seen = dict(self._accepted)
         for head, drafts in zip(*last, strict=True) if last is not None else ():
             datasets[head.dataset] = with_head(datasets[head.dataset], head)
             if self.context.keys is not Keys.FORGOTTEN:
                 updates = seen_updates(drafts.columns, head.first_seq)
-                accepted.setdefault(head.dataset, []).extend(updates)
+                seen[head.dataset] = [*seen.get(head.dataset, ()), *updates]
         if any(counts.deferred for counts in datasets.values()):
             cursor = None
         return Commit(
@@ -436,7 +427,7 @@ class PollSession:
             raw_documents=tally.raw_documents,
             cursor=cursor,
             datasets=datasets,
-            seen=accepted,
+            seen=seen,
             deads=self._dead.letters(),
             # Who asked for an interrupted poll still waits for one that is not.
             request_ids=[] if outcome == "interrupted" else list(self.context.request_ids),
