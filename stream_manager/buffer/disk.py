@@ -39,8 +39,8 @@ class Disk(Protocol):
         """Cut a file and make the cut durable."""
         ...
 
-    def read(self, path: Path, limit: int | None = None) -> bytes:
-        """Return a file's bytes, at most the first ``limit``."""
+    def read(self, path: Path) -> bytes:
+        """Return a file's bytes."""
         ...
 
     def read_at(self, path: Path, offset: int, size: int) -> bytes:
@@ -100,10 +100,9 @@ class OsDisk:
         finally:
             os.close(fd)
 
-    def read(self, path: Path, limit: int | None = None) -> bytes:
-        """Return a file's bytes, at most the first ``limit``."""
-        with path.open("rb") as file:
-            return file.read() if limit is None else file.read(limit)
+    def read(self, path: Path) -> bytes:
+        """Return a file's bytes."""
+        return path.read_bytes()
 
     def read_at(self, path: Path, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``; fewer at the end of the file."""

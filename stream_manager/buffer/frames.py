@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -145,6 +145,26 @@ def frame_at(data: bytes, position: int) -> Frame | None:
     if zlib.crc32(payload) != crc:
         return None
     return Frame(position, end, magic, payload)
+
+
+def read_frame(read: Callable[[int, int], bytes], offset: int) -> Frame | None:
+    """Return the intact frame at ``offset`` of a file, or None; ``read(offset, size)`` reads it.
+
+    What ``read`` raises passes through.
+    """
+    size = frame_size(read(offset, PREFIX_SIZE))
+    return frame_at(read(offset, size), 0)
+
+
+def header_of(read: Callable[[int, int], bytes]) -> Header | None:
+    """Return a segment's header; None when it is damaged or of another version."""
+    frame = read_frame(read, 0)
+    if frame is None or frame.magic != HEADER_MAGIC:
+        return None
+    try:
+        return decode_header(frame.payload)
+    except msgspec.MsgspecError:
+        return None
 
 
 def frame_size(prefix: bytes) -> int:

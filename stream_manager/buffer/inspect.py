@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -12,18 +13,16 @@ import msgspec
 from emdata.commits import Dead
 from stream_manager.buffer.acks import read_acks
 from stream_manager.buffer.blocks import Block
+from stream_manager.buffer.disk import OsDisk
 from stream_manager.buffer.frames import (
     HEADER_MAGIC,
-    PREFIX_SIZE,
     Batch,
     Damage,
     Frame,
-    Header,
     decode_batch,
     decode_columns,
     decode_header,
-    frame_at,
-    frame_size,
+    header_of,
     scan,
 )
 
@@ -147,24 +146,11 @@ def _note_damage(report: SegmentReport, damage: Damage) -> None:
 
 
 def _cut_of(path: Path) -> tuple[int, int] | None:
-    header = _header_of(path)
-    return None if header is None else header.cut
-
-
-def _header_of(path: Path) -> Header | None:
     try:
-        with path.open("rb") as file:
-            prefix = file.read(PREFIX_SIZE)
-            data = prefix + file.read(max(frame_size(prefix) - PREFIX_SIZE, 0))
+        header = header_of(partial(OsDisk().read_at, path))
     except FileNotFoundError:
         return None
-    frame = frame_at(data, 0)
-    if frame is None or frame.magic != HEADER_MAGIC:
-        return None
-    try:
-        return decode_header(frame.payload)
-    except msgspec.MsgspecError:
-        return None  # named as damage when the segment itself is read
+    return None if header is None else header.cut
 
 
 def _number(path: Path) -> int:

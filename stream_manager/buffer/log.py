@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +33,6 @@ from stream_manager.buffer.blocks import (
 )
 from stream_manager.buffer.disk import Disk, OsDisk
 from stream_manager.buffer.frames import (
-    PREFIX_SIZE,
     Batch,
     Header,
     decode_batch,
@@ -40,8 +40,7 @@ from stream_manager.buffer.frames import (
     encode_batch,
     encode_columns,
     encode_header,
-    frame_at,
-    frame_size,
+    read_frame,
 )
 from stream_manager.buffer.recovery import (
     RecoveredSegment,
@@ -389,8 +388,7 @@ class BufferLog:
     def _read_frame(self, segment: int, offset: int) -> list[Block]:
         path = segment_path(self.directory, segment)
         try:
-            size = frame_size(self._disk.read_at(path, offset, PREFIX_SIZE))
-            frame = frame_at(self._disk.read_at(path, offset, size), 0)
+            frame = read_frame(partial(self._disk.read_at, path), offset)
         except OSError as error:
             raise BufferUnavailable(f"buffer {path}: {error}") from error
         if frame is None:

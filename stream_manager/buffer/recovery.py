@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,6 @@ from stream_manager.buffer.blocks import Block, Place, Run, runs_of
 from stream_manager.buffer.disk import Disk
 from stream_manager.buffer.frames import (
     HEADER_MAGIC,
-    PREFIX_SIZE,
     Batch,
     Damage,
     Frame,
@@ -31,13 +31,12 @@ from stream_manager.buffer.frames import (
     decode_batch,
     decode_columns,
     decode_header,
-    frame_at,
-    frame_size,
+    header_of,
+    read_frame,
     scan,
 )
 
 log = get_logger(__name__)
-HEADER_LIMIT = 1 << 20
 _NAME = re.compile(r"^(\d{20})\.seg$")
 
 
@@ -187,14 +186,9 @@ class _Reader:
         self.result.segments.append(segment)
 
     def _cut_of(self, number: int) -> tuple[int, int] | None:
-        start = self._disk.read(segment_path(self._directory, number), HEADER_LIMIT)
-        frame = frame_at(start, 0)
-        if frame is None or frame.magic != HEADER_MAGIC:
-            return None
-        try:
-            return decode_header(frame.payload).cut
-        except msgspec.MsgspecError:
-            return None  # counted as damage when the segment itself is read
+        # A damaged header is counted as damage when the segment itself is read.
+        header = header_of(partial(self._disk.read_at, segment_path(self._directory, number)))
+        return None if header is None else header.cut
 
     def _take(self, segment: RecoveredSegment, frame: Frame, acked: set[int]) -> None:
         try:
@@ -216,8 +210,7 @@ class _Reader:
             blocks = self.result.interrupted.setdefault(poll_id, [])
             for number, offset, index in places:
                 path = segment_path(self._directory, number)
-                size = frame_size(self._disk.read_at(path, offset, PREFIX_SIZE))
-                frame = frame_at(self._disk.read_at(path, offset, size), 0)
+                frame = read_frame(partial(self._disk.read_at, path), offset)
                 if frame is None:
                     raise BufferUnavailable(f"segment {number}: byte {offset} changed while read")
                 batch = decode_batch(frame.payload)
