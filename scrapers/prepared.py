@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from emdata.contracts.base import Record
+from emdata.contracts.base import Record, short_hash
 from emdata.errors import EmdataError
 from scrapers.columnar_csv import CsvTable
 from stream_manager.polls.prepared import PreparedBatch
@@ -109,15 +108,14 @@ def _newest(sent: pl.DataFrame) -> datetime | None:
 
 
 def _batch(record: type[Record], rows: SentRows, newest: datetime | None) -> PreparedBatch:
-    sha256 = hashlib.sha256
     return PreparedBatch(
         record=record,
         kafka_keys=rows.kafka_keys,
         record_keys=rows.record_keys,
         versions=rows.versions,
         payloads=rows.payloads,
-        key_hashes=[sha256(key.encode()).digest()[:16] for key in rows.record_keys],
-        content_hashes=[sha256(payload).digest()[:16] for payload in rows.payloads],
+        key_hashes=[short_hash(key.encode()) for key in rows.record_keys],
+        content_hashes=[short_hash(payload) for payload in rows.payloads],
         priorities=rows.priorities,
         newest_event=newest,
     )

@@ -202,7 +202,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def key_hash(self) -> bytes:
         """Return 16 bytes of SHA-256 over the key."""
-        return hashlib.sha256(self.record_key().encode()).digest()[:16]
+        return short_hash(self.record_key().encode())
 
     def content_hash(self) -> bytes:
         """Return 16 bytes of SHA-256 over the JSON of all hashed fields, in their order."""
@@ -221,7 +221,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             hashed = _JSON.encode(shape.hashed(*[values[index] for index in shape.kept]))
         key = shape.key(values) if shape.is_keyed_by_fields else self.record_key()
         version = shape.version(values) if shape.is_versioned_by_field else self.version_text()
-        return Encoded(values, key, version, payload, hashlib.sha256(hashed).digest()[:16])
+        return Encoded(values, key, version, payload, short_hash(hashed))
+
+
+HASH_BYTES = 16
+
+
+def short_hash(data: bytes) -> bytes:
+    """Return the first HASH_BYTES of SHA-256: what keys and contents are known by."""
+    return hashlib.sha256(data).digest()[:HASH_BYTES]
 
 
 class Encoded(msgspec.Struct, gc=False):

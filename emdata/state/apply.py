@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, bindparam
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 
 from emdata.commits import Commit, Dead, SeenUpdate
+from emdata.contracts.base import HASH_BYTES
 from emdata.state.database import transaction
 from emdata.state.redrives import RedriveFrame, is_redrive
 from emdata.state.tables import (
@@ -127,9 +128,11 @@ def _upsert_seen(
     place = sa.func.generate_series(0, sa.bindparam("last", type_=sa.Integer)).column_valued(
         "place"
     )
-    key_hash = sa.func.substr(sa.bindparam("keys", type_=sa.LargeBinary), place * 16 + 1, 16)
+    key_hash = sa.func.substr(
+        sa.bindparam("keys", type_=sa.LargeBinary), place * HASH_BYTES + 1, HASH_BYTES
+    )
     content_hash = sa.func.substr(
-        sa.bindparam("contents", type_=sa.LargeBinary), place * 16 + 1, 16
+        sa.bindparam("contents", type_=sa.LargeBinary), place * HASH_BYTES + 1, HASH_BYTES
     )
     seq = sa.cast(sa.bindparam("seqs", type_=JSONB)[place].as_string(), sa.BigInteger)
     rows = (

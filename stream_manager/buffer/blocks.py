@@ -14,9 +14,8 @@ from itertools import groupby
 import msgspec
 
 from emdata.commits import Commit, SeenUpdate
+from emdata.contracts.base import HASH_BYTES
 from emdata.envelope import Accepted, Draft, Stencil
-
-HASH_BYTES = 16
 
 
 class Columns(msgspec.Struct, array_like=True):

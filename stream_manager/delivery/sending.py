@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from emdata.clock import Clock, Monotonic
+from emdata.contracts.base import HASH_BYTES
 from emdata.envelope import Regions
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
@@ -154,7 +155,7 @@ class Sender:
                         seq,
                         columns.record_keys[at],
                         None if versions is None else versions[at],
-                        hashes[at * 16 : at * 16 + 16],
+                        hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES],
                         priority,
                         columns.payloads[at],
                     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from emdata.commits import DatasetCounts
-from emdata.contracts.base import Record, fields_of, utc_text
+from emdata.contracts.base import HASH_BYTES, Record, fields_of, short_hash, utc_text
 from stream_manager.buffer import Columns, Drafts
 from stream_manager.buffer.blocks import BlockHead
 
@@ -80,7 +79,7 @@ class Pending:
         """Return a key's hash; nothing when keys are forgotten."""
         if self._context.keys is Keys.FORGOTTEN:
             return b""
-        return hashlib.sha256(key.encode()).digest()[:16]
+        return short_hash(key.encode())
 
     def add(
         self,
@@ -138,8 +137,8 @@ class Pending:
         """Count a block that was refused as deferred; its keys are unknown again."""
         self.counts.deferred += len(drafts)
         hashes = drafts.columns.key_hashes
-        for start in range(0, len(hashes), 16):
-            self.taken.pop(hashes[start : start + 16], None)
+        for start in range(0, len(hashes), HASH_BYTES):
+            self.taken.pop(hashes[start : start + HASH_BYTES], None)
 
     def balances(self, waiting: int) -> bool:
         """Whether the counts add up with so many records that are not booked yet."""
