@@ -1,55 +1,165 @@
-"""Flink's StarRocks connector, unmodified, on a cluster inside one process: rows and deletes."""
+"""Flink's StarRocks connector, unmodified, while its TaskManager is killed: rows and deletes."""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import random
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tests.starrocks.running import PASSWORD, REPOSITORY, RunningServer
+from flink_jobs.rest import TERMINAL
+from tests.starrocks.flink_cluster import FlinkCluster, running_cluster
+from tests.starrocks.running import PASSWORD, RunningServer
+from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.integration
 
-TOOLS = Path(os.environ.get("EMDATA_TOOLS", str(REPOSITORY / ".emdata" / "tools")))
-ROWS = 1000
+KILLS = 2
+COLUMNS = (
+    "accepted_on DATE, writer INT, seq BIGINT, at_ TIMESTAMP(6), txt STRING, b BOOLEAN, d DOUBLE, "
+    "f DECIMAL(10, 2)"
+)
+DDL_COLUMNS = (
+    "accepted_on DATE NOT NULL, writer INT NOT NULL, seq BIGINT NOT NULL, at_ DATETIME, "
+    "txt STRING, b BOOLEAN, d DOUBLE, f DECIMAL(10, 2)"
+)
+# What is sent twice replaces itself in the one, and would be there twice in the other.
+KEYS = {"at-least-once": "PRIMARY KEY", "exactly-once": "DUPLICATE KEY"}
+MODES = {
+    "at-least-once": "'sink.at-least-once.use-transaction-stream-load' = 'false'",
+    "exactly-once": "'sink.label-prefix' = 'trial'",
+}
+INSERTS = [
+    "INSERT INTO landed SELECT DATE '2026-11-21', 1, id, TIMESTAMP '2026-11-21 09:00:00', "
+    "txt, b, d, CAST(id AS DECIMAL(10, 2)) / 4 FROM source",
+    # Keys move from group to group; a group that gets empty is deleted.
+    "INSERT INTO counted SELECT k, COUNT(*) FROM (SELECT id / 100 AS k, ROW_NUMBER() OVER "
+    "(PARTITION BY MOD(id, 100) ORDER BY id DESC) AS rn FROM source) WHERE rn = 1 GROUP BY k",
+]
 
 
-@pytest.mark.parametrize("semantic", ["at-least-once", "exactly-once"])
-def test_flink_lands_every_row_once_and_its_deletes(server: RunningServer, semantic: str) -> None:
-    interpreter = TOOLS / "flink" / "bin" / "python"
-    (jar,) = (TOOLS / "jars" / "flink").glob("flink-connector-starrocks-*.jar")
+def create_tables(server: RunningServer, semantic: str) -> str:
+    """The tables of one job; the name of their database."""
+    database = semantic.replace("-", "_")
     for statement in (
-        "DROP TABLE IF EXISTS d.landed",
-        "DROP TABLE IF EXISTS d.counted",
-        "CREATE TABLE d.landed (accepted_on DATE NOT NULL, writer INT NOT NULL, "
-        "seq BIGINT NOT NULL, at_ DATETIME, txt STRING, b BOOLEAN, d DOUBLE, f DECIMAL(10, 2)) "
-        "PRIMARY KEY (accepted_on, writer, seq) PARTITION BY date_trunc('day', accepted_on) "
+        f"CREATE DATABASE {database}",
+        f"CREATE TABLE {database}.landed ({DDL_COLUMNS}) {KEYS[semantic]} "
+        "(accepted_on, writer, seq) PARTITION BY date_trunc('day', accepted_on) "
         "DISTRIBUTED BY HASH(seq) BUCKETS 1 PROPERTIES ('replication_num' = '1')",
-        "CREATE TABLE d.counted (k BIGINT NOT NULL, cnt BIGINT) PRIMARY KEY (k) "
+        f"CREATE TABLE {database}.counted (k BIGINT NOT NULL, cnt BIGINT) PRIMARY KEY (k) "
         "DISTRIBUTED BY HASH(k) BUCKETS 1",
     ):
         server.query(statement)
-    done = subprocess.run(
-        [
-            str(interpreter),
-            str(Path(__file__).with_name("flink_job.py")),
-            str(server.mysql_port),
-            str(server.http_port),
-            PASSWORD,
-            semantic,
-            str(ROWS),
-            str(jar),
-        ],
-        env={**os.environ, "JVM_ARGS": "-Xmx512m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
+    return database
+
+
+def flink_tables(
+    server: RunningServer, semantic: str, database: str, rows: int, rate: int
+) -> list[str]:
+    """Flink's side of the tables, and a source of `rows` rows at `rate` a second."""
+    key = ", PRIMARY KEY (accepted_on, writer, seq) NOT ENFORCED"
+    statements = [
+        "CREATE TABLE source (id BIGINT, d DOUBLE, b BOOLEAN, txt STRING) WITH ("
+        f"'connector' = 'datagen', 'number-of-rows' = '{rows}', 'rows-per-second' = '{rate}', "
+        "'fields.id.kind' = 'sequence', 'fields.id.start' = '1', "
+        f"'fields.id.end' = '{rows}', 'fields.txt.length' = '20')"
+    ]
+    for name, columns in (
+        ("landed", COLUMNS + (key if KEYS[semantic] == "PRIMARY KEY" else "")),
+        ("counted", "k BIGINT, cnt BIGINT, PRIMARY KEY (k) NOT ENFORCED"),
+    ):
+        statements.append(
+            f"CREATE TABLE {name} ({columns}) WITH ('connector' = 'starrocks', "
+            f"'jdbc-url' = 'jdbc:mysql://127.0.0.1:{server.mysql_port}?useSSL=false', "
+            f"'load-url' = '127.0.0.1:{server.http_port}', 'database-name' = '{database}', "
+            f"'table-name' = '{name}', 'username' = 'root', 'password' = '{PASSWORD}', "
+            f"'sink.semantic' = '{semantic}', {MODES[semantic]}, "
+            "'sink.properties.format' = 'json', 'sink.properties.strip_outer_array' = 'true', "
+            "'sink.buffer-flush.interval-ms' = '1000')"
+        )
+    return statements
+
+
+def run_with_kills(directory: Path, rows: int, rate: int, seed: int) -> None:
+    """Both semantics at once; the TaskManager dies at random points of the way."""
+    chance = random.Random(seed)
+    server = RunningServer(directory)
+    server.start()
+    with running_cluster(directory / "flink") as cluster:
+        databases = {semantic: create_tables(server, semantic) for semantic in KEYS}
+        jobs = {
+            semantic: cluster.submit(
+                semantic,
+                flink_tables(server, semantic, database, rows, rate),
+                INSERTS,
+                {"execution.checkpointing.interval": "1 s", "table.local-time-zone": "UTC"},
+            )
+            for semantic, database in databases.items()
+        }
+        for kill in range(KILLS):
+            point = int((kill + chance.uniform(0.2, 0.7)) * rows / (KILLS + 1))
+            # Rows show up with a checkpoint; looking at odd times kills between two of them.
+            wait_for(
+                lambda point=point: (
+                    min(count(server, database) for database in databases.values()) >= point
+                ),
+                300,
+                f"{point} rows",
+                interval=chance.uniform(0.1, 0.6),
+            )
+            assert "FINISHED" not in states(cluster, jobs)
+            cluster.kill_task_manager()
+            cluster.start_task_manager()
+            wait_for(
+                lambda kill=kill: min(map(cluster.restarts, jobs.values())) > kill,
+                120,
+                "the jobs to be started again",
+            )
+        wait_for(lambda: has_finished(cluster, jobs), 600, "both jobs to finish", interval=0.2)
+    for database in databases.values():
+        check(server, database, rows)
+    assert server.stop() == 0
+
+
+def count(server: RunningServer, database: str) -> int:
+    ((found,),) = server.query(f"SELECT count(*) FROM {database}.landed")
+    return int(found)
+
+
+def states(cluster: FlinkCluster, jobs: dict[str, str]) -> set[str]:
+    return {cluster.rest.state(job) for job in jobs.values()}
+
+
+def has_finished(cluster: FlinkCluster, jobs: dict[str, str]) -> bool:
+    found = states(cluster, jobs)
+    assert not (TERMINAL - {"FINISHED"}) & found, found
+    return found == {"FINISHED"}
+
+
+def check(server: RunningServer, database: str, rows: int) -> None:
+    landed = server.query(
+        "SELECT count(*), count(DISTINCT seq), min(seq), max(seq), sum(f), count(txt), "
+        f"min(at_), max(at_) FROM {database}.landed"
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    landed = server.query("SELECT count(*), count(DISTINCT seq), sum(f) FROM d.landed")
-    assert landed == [(ROWS, ROWS, Decimal(ROWS * (ROWS + 1)) / 8)]
-    assert server.query("SELECT * FROM d.counted ORDER BY k") == [(9, 99), (10, 1)]
+    assert [row[:6] for row in landed] == [
+        (rows, rows, 1, rows, Decimal(rows * (rows + 1)) / 8, rows)
+    ], database
+    assert [str(at) for at in landed[0][6:]] == ["2026-11-21 09:00:00"] * 2
+    counted = server.query(f"SELECT * FROM {database}.counted ORDER BY k")
+    assert counted == [(rows // 100 - 1, 99), (rows // 100, 1)], database
+
+
+@pytest.mark.timeout(300)
+def test_fault_53_flink_lands_every_row_once_though_its_taskmanager_is_killed_twice(
+    tmp_path: Path,
+) -> None:
+    run_with_kills(tmp_path, rows=7_000, rate=800, seed=random.randrange(10**6))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+def test_fault_53_flink_lands_200_000_rows_once_though_its_taskmanager_is_killed_twice(
+    tmp_path: Path,
+) -> None:
+    run_with_kills(tmp_path, rows=200_000, rate=2_500, seed=random.randrange(10**6))
