@@ -290,7 +290,10 @@ class StreamManager:
             note=note,
             heartbeat_seconds=stream.config.every_seconds,
         )
-        await connector.run_push(door)
+        try:
+            await connector.run_push(door)
+        finally:
+            await door.close()
         return stream.config.every_seconds
 
     async def _poll(self, stream: Stream) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from emdata.commits import Commit, SeenUpdate
+from emdata.commits import Commit, DatasetCounts, SeenUpdate
 from emdata.contracts.base import Priority, Record, json_decoder, utc_text
 from emdata.derive.limits import check_identity, check_storable
 from emdata.errors import BufferUnavailable
@@ -156,6 +156,16 @@ class PollSession:
         """
         await self._hand_over()
         await self._settle()
+
+    def total(self) -> DatasetCounts:
+        """Return the counts so far; what is not durable yet is in ``records`` only."""
+        counts = [pending.counts for pending in self._pending.values()]
+        return DatasetCounts(
+            *(
+                sum(getattr(one, name) for one in counts)
+                for name in ("records", "unchanged", "rejected", "deferred", "accepted")
+            )
+        )
 
     async def finish(
         self,

@@ -1,6 +1,9 @@
 """The door for push connectors: a batch is durable, or it is not acknowledged to its sender.
 
-One batch is one session and ends in one COMMIT. What a sender repeats (a redelivery, a retained
+Each batch is fsynced before ``take`` returns. Its counts follow in a COMMIT, about one a second,
+because PostgreSQL indexes each alone; what a killed process left without one is counted by the
+next start from the records themselves. A batch with dead letters has its COMMIT at once: a letter
+is durable with it only. What a sender repeats (a redelivery, a retained
 message at every reconnect) is told from news by key and content: first against the newest keys in
 memory, then, for messages that their protocol marks as repeated, against PostgreSQL. The whole
 past is not kept in memory, because a push stream has no end.
@@ -25,6 +28,9 @@ from stream_manager.polls.session import PollSession
 log = get_logger(__name__)
 RETRY_FIRST, RETRY_LONGEST = 0.5, 10.0
 KEYS_IN_MEMORY = 100_000
+COMMIT_SECONDS, COMMIT_RECORDS = 1.0, 10_000
+CLOSE_SECONDS = 1.0
+WHOLE = 1 << 30  # records of an append: a batch is durable as a whole or not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,8 @@ class RecentKeys:
 class PushDoor:
     """Given to a push connector; belongs to the manager's event loop.
 
-    new_session makes a session for so many records; note tells the manager how a batch ended.
+    new_session makes a session with so many records an append; note tells the manager how a poll
+    ended. ``close`` it at the end.
     """
 
     def __init__(
@@ -78,6 +85,9 @@ class PushDoor:
         self._new_session, self._note = new_session, note
         self.heartbeat_seconds = heartbeat_seconds
         self._recent = RecentKeys()
+        self._turn = asyncio.Lock()
+        self._session: PollSession | None = None
+        self._committing: asyncio.Task[None] | None = None
 
     async def take(self, items: Sequence[PushItem]) -> int:
         """Return, when every item is durable, how many records were new.
@@ -88,9 +98,10 @@ class PushDoor:
         wait, accepted = RETRY_FIRST, 0
         todo = await self._without_repeats(items)
         while True:
-            commit = await self._attempt(todo)
-            accepted += sum(counts.accepted for counts in commit.datasets.values())
-            if commit.outcome == "ok" and not _is_deferred(commit):
+            async with self._turn:
+                new, is_done = await self._attempt(todo)
+            accepted += new
+            if is_done:
                 break
             log.warning("push_batch_deferred", stream=self.stream, retry_seconds=wait)
             await asyncio.sleep(wait)
@@ -104,40 +115,95 @@ class PushDoor:
 
     async def beat(self) -> None:
         """Say that the sender is connected and silent: quiet is not broken."""
-        await self._end(self._new_session(1), "ok")
+        async with self._turn:
+            await self._end("ok")
 
     async def failed(self, error: EmdataError) -> None:
-        """Say that the sender cannot be reached."""
-        await self._end(self._new_session(1), "failed", error)
+        """Say that the sender cannot be reached; what it sent before is counted on its own."""
+        async with self._turn:
+            if self._session is not None:
+                await self._end("ok")
+            await self._end("failed", error)
 
-    async def _attempt(self, items: Sequence[PushItem]) -> Commit:
-        session = self._new_session(max(1, sum(len(item.records) for item in items)))
+    async def close(self) -> None:
+        """Write the COMMIT of what was taken; tried for a second, as the next start can do it."""
+        if self._committing is not None:
+            self._committing.cancel()
         try:
-            session.document(sum(len(item.raw) for item in items))
-            for item in items:
-                if item.error is not None:
-                    session.row_rejected(item.raw, item.error)
-                elif item.records:
-                    await session.row_parsed(item.records)
-                else:
-                    session.row_ignored()
-        except EmdataError as error:
-            return await self._end(session, "failed", error)
-        except BaseException:
-            await session.interrupt()
-            raise
-        return await self._end(session, "ok")
+            async with asyncio.timeout(CLOSE_SECONDS), self._turn:
+                if self._session is not None:
+                    await self._end("ok")
+        except TimeoutError:
+            log.warning("push_commit_left_to_the_next_start", stream=self.stream)
 
-    async def _end(
-        self, session: PollSession, outcome: str, error: EmdataError | None = None
-    ) -> Commit:
+    async def _attempt(self, items: Sequence[PushItem]) -> tuple[int, bool]:
+        """Return how many records became durable, and whether that was all that was asked."""
+        session = self._open()
+        before = session.total()
+        rejected = session.tally.rejected
+        try:
+            await self._give(session, items)
+        except EmdataError as error:
+            commit = await self._end("failed", error)
+            accepted = sum(counts.accepted for counts in commit.datasets.values())
+            return accepted - before.accepted, False
+        except BaseException:
+            await self._interrupt(session)
+            raise
+        after = session.total()
+        is_deferred = after.deferred > before.deferred
+        if (
+            is_deferred
+            or session.tally.rejected > rejected
+            or after.rejected > before.rejected
+            or after.accepted >= COMMIT_RECORDS
+        ):
+            await self._end("ok")
+        return after.accepted - before.accepted, not is_deferred
+
+    async def _give(self, session: PollSession, items: Sequence[PushItem]) -> None:
+        session.document(sum(len(item.raw) for item in items))
+        for item in items:
+            if item.error is not None:
+                session.row_rejected(item.raw, item.error)
+            elif item.records:
+                await session.row_parsed(item.records)
+            else:
+                session.row_ignored()
+        await session.flush()
+
+    def _open(self) -> PollSession:
+        """Return the session at hand; a new one gets its COMMIT in a second."""
+        if self._session is None:
+            if self._committing is not None and self._committing.done():
+                self._committing.result()  # what went wrong there must not go unheard
+                self._committing = None
+            self._session = self._new_session(WHOLE)
+            if self._committing is None:
+                self._committing = asyncio.create_task(self._commit_later())
+        return self._session
+
+    async def _commit_later(self) -> None:
+        await asyncio.sleep(COMMIT_SECONDS)
+        async with self._turn:
+            if self._session is not None:
+                await self._end("ok")
+
+    async def _end(self, outcome: str, error: EmdataError | None = None) -> Commit:
+        """End the session at hand, or an empty one."""
+        session = self._session or self._new_session(1)
         try:
             commit = await session.finish(outcome, error=error)
         except BaseException:
-            await session.interrupt()
+            await self._interrupt(session)
             raise
+        self._session = None
         self._note(commit)
         return commit
+
+    async def _interrupt(self, session: PollSession) -> None:
+        self._session = None
+        await session.interrupt()
 
     async def _without_repeats(self, items: Sequence[PushItem]) -> list[PushItem]:
         stored = await self._stored(items)
@@ -179,7 +245,3 @@ class PushDoor:
 
 def _place(record: Record) -> tuple[str, bytes]:
     return record.dataset.name, record.key_hash()
-
-
-def _is_deferred(commit: Commit) -> bool:
-    return any(counts.deferred for counts in commit.datasets.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,11 +15,13 @@ from sqlalchemy import Engine
 from emdata.contracts.base import Record
 from emdata.errors import BufferUnavailable, RowError, SourceUnavailable, StateUnavailable
 from emdata.state.requests import Request
+from stream_manager.buffer import BufferLog
 from stream_manager.connector import PushConnector, StreamConfig
+from stream_manager.polls.interrupted import interrupted_commit
 from stream_manager.push import door as door_module
 from stream_manager.push.door import PushDoor, PushItem, RecentKeys
 from tests.stream_manager.test_manager import World
-from tests.stream_manager.test_session import Thing, thing
+from tests.stream_manager.test_session import AT, Thing, thing
 
 
 class Sender:
@@ -40,6 +43,7 @@ class Sender:
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     made = World(tmp_path, monkeypatch)
     monkeypatch.setattr(door_module, "RETRY_FIRST", 0.01)
+    monkeypatch.setattr(door_module, "COMMIT_SECONDS", 60.0)
     yield made
     await made.manager.stop()
     await asyncio.to_thread(made.intake.stop)
@@ -72,13 +76,20 @@ def ledger(world: World) -> list[tuple[int, int, int, int]]:
     ]
 
 
-async def test_a_batch_is_durable_and_committed_when_take_returns(
-    world: World, door: PushDoor
+async def test_batches_are_durable_when_take_returns_and_share_one_commit(
+    world: World, door: PushDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await door.take([item(thing(1)), item(thing(2)), item()]) == 2
-    await world.until(lambda: world.commits)
-    assert ledger(world) == [(3, 1, 0, 2)]
-    assert world.commits[0].outcome == "ok"
+    monkeypatch.setattr(door_module, "COMMIT_SECONDS", 0.1)
+    for number in range(0, 40, 2):
+        assert await door.take([item(thing(number)), item(thing(number + 1)), item()]) == 2
+        assert world.intake.log.seqs_durable() == {"made_things": number + 2}
+    await world.until(lambda: sum(one.rows for one in world.commits) == 60)
+    assert len(world.commits) < 10
+    assert {one.outcome for one in world.commits} == {"ok"}
+    assert sum(counts[3] for counts in ledger(world)) == 40
+    await door.beat()
+    assert await door.take([item(thing(40)), item(), item()]) == 1
+    await door.beat()
     (row,) = world.manager.status()
     assert (row["mode"], row["failures"], row["last_rows"]) == ("continuous", 0, 3)
 
@@ -90,6 +101,70 @@ async def test_a_message_that_is_not_understood_is_a_dead_letter_with_its_bytes(
     await world.until(lambda: world.commits)
     assert ledger(world) == [(2, 0, 1, 1)]
     assert [dead.payload for dead in world.commits[0].deads] == [b"\xff\x00"]
+
+
+async def test_a_batch_with_a_dead_letter_is_committed_before_its_acknowledgment(
+    world: World, door: PushDoor
+) -> None:
+    await door.take([item(thing(1))])
+    segment = world.intake.log.directory / f"{world.intake.log.current_segment:020}.seg"
+    before = segment.read_bytes()
+    await door.take([PushItem(b"verbatim", error=RowError("no"))])
+    assert b"verbatim" in segment.read_bytes().removeprefix(before)
+    await world.until(lambda: world.commits)
+    assert ledger(world) == [(2, 0, 1, 1)]
+
+
+async def test_what_a_killed_process_took_since_its_last_commit_is_counted_by_the_next(
+    world: World, door: PushDoor, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    await door.take([item(thing(1))])
+    await door.beat()
+    await door.take([item(thing(2)), item(thing(3))])
+    left = tmp_path_factory.mktemp("killed") / "buffer"
+    shutil.copytree(world.intake.log.directory, left)
+    with BufferLog(left, writer=1, segment_bytes=1 << 20) as after:
+        found = after.open()
+    assert [list(commit.datasets) for _, commit in found.commits] == [["made_things"]]
+    (blocks,) = found.interrupted.values()
+    assert sum(map(len, blocks)) == 2
+    ended = interrupted_commit("poll", 1, blocks, AT)
+    counts = ended.datasets["made_things"]
+    assert (counts.accepted, counts.first_seq, counts.last_seq) == (2, 2, 3)
+    assert len(ended.seen["made_things"]) == 2, "a repetition after the kill is known"
+
+
+async def test_a_stream_that_is_stopped_leaves_no_poll_open(world: World, door: PushDoor) -> None:
+    await door.take([item(thing(1))])
+    await world.manager.stop()
+    await world.until(lambda: world.commits)
+    assert [(one.outcome, one.rows_parsed) for one in world.commits] == [("ok", 1)]
+
+
+async def test_a_batch_that_is_cut_off_is_not_counted_and_those_before_it_are(
+    world: World, door: PushDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await door.take([item(thing(1))])
+    append = world.intake.writer.append_blocks
+
+    def hanging(drafts: Any, **rest: Any) -> Future[Any]:
+        monkeypatch.setattr(world.intake.writer, "append_blocks", append)
+        refused: Future[Any] = Future()
+        asyncio.get_running_loop().call_later(0.1, refused.set_exception, BufferUnavailable("disk"))
+        return refused
+
+    monkeypatch.setattr(world.intake.writer, "append_blocks", hanging)
+    cut = asyncio.create_task(door.take([item(thing(2))]))
+    await world.until(lambda: world.intake.writer.append_blocks is append)
+    cut.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cut
+    assert await door.take([item(thing(2))]) == 1, "its sender sends it again"
+    await world.manager.stop()
+    await world.until(lambda: len(world.commits) == 2)
+    assert [one.outcome for one in world.commits] == ["interrupted", "ok"]
+    assert [one.datasets["made_things"].accepted for one in world.commits] == [1, 1]
+    assert [one.datasets["made_things"].deferred for one in world.commits] == [1, 0]
 
 
 async def test_what_is_sent_twice_is_counted_once(world: World, door: PushDoor) -> None:
@@ -150,11 +225,13 @@ async def test_a_silent_sender_is_recorded_as_connected_and_a_lost_one_as_failed
     world: World, door: PushDoor
 ) -> None:
     await door.beat()
+    await door.take([item(thing(1))])
     await door.failed(SourceUnavailable("mqtt://x: gone"))
-    await world.until(lambda: len(world.commits) == 2)
-    assert [(one.outcome, one.error_class) for one in world.commits] == [
-        ("ok", None),
-        ("failed", "source_unavailable"),
+    await world.until(lambda: len(world.commits) == 3)
+    assert [(one.outcome, one.rows, one.error_class) for one in world.commits] == [
+        ("ok", 0, None),
+        ("ok", 1, None),
+        ("failed", 0, "source_unavailable"),
     ]
     assert world.manager.status()[0]["failures"] == 1
 
