@@ -215,6 +215,7 @@ async def test_a_refused_batch_is_offered_again_until_it_is_taken(
     monkeypatch.setattr(world.intake.writer, "append_blocks", failing_twice)
     taken = await door.take([PushItem(b"bad", error=RowError("no")), item(thing(1))])
     assert taken == 1
+    await door.beat()
     await world.until(lambda: len(world.commits) == 3)
     assert [one.outcome for one in world.commits] == ["failed", "failed", "ok"]
     assert [one.rows_rejected for one in world.commits] == [1, 0, 0], "a dead letter is one"
