@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,18 @@ class RunningServer:
         _, answer = self.http(method, f"/api/transaction/{operation}", body, **headers)
         decoded: dict[str, Any] = json.loads(answer)
         return decoded
+
+
+@contextlib.contextmanager
+def running_server(directory: Path, *arguments: str) -> Iterator[RunningServer]:
+    """A started server, killed at the end of the block if it still runs then."""
+    server = RunningServer(directory, *arguments)
+    try:
+        server.start()
+        yield server
+    finally:
+        if server.process is not None:
+            server.kill()
 
 
 def environment() -> dict[str, str]:

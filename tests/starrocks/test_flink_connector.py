@@ -10,7 +10,7 @@ import pytest
 
 from flink_jobs.rest import TERMINAL
 from tests.starrocks.flink_cluster import FlinkCluster, running_cluster
-from tests.starrocks.running import PASSWORD, RunningServer
+from tests.starrocks.running import PASSWORD, RunningServer, running_server
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -84,16 +84,21 @@ def flink_tables(
 def run_with_kills(directory: Path, rows: int, rate: int, seed: int) -> None:
     """Both semantics at once; the TaskManager dies at random points of the way."""
     chance = random.Random(seed)
-    server = RunningServer(directory)
-    server.start()
-    with running_cluster(directory / "flink") as cluster:
+    with (
+        running_server(directory) as server,
+        running_cluster(directory / "flink") as cluster,
+    ):
         databases = {semantic: create_tables(server, semantic) for semantic in KEYS}
         jobs = {
             semantic: cluster.submit(
                 semantic,
                 flink_tables(server, semantic, database, rows, rate),
                 INSERTS,
-                {"execution.checkpointing.interval": "1 s", "table.local-time-zone": "UTC"},
+                {
+                    "execution.checkpointing.interval": "1 s",
+                    "parallelism.default": "2",
+                    "table.local-time-zone": "UTC",
+                },
             )
             for semantic, database in databases.items()
         }
@@ -117,9 +122,8 @@ def run_with_kills(directory: Path, rows: int, rate: int, seed: int) -> None:
                 "the jobs to be started again",
             )
         wait_for(lambda: has_finished(cluster, jobs), 600, "both jobs to finish", interval=0.2)
-    for database in databases.values():
-        check(server, database, rows)
-    assert server.stop() == 0
+        for database in databases.values():
+            check(server, database, rows)
 
 
 def count(server: RunningServer, database: str) -> int:
