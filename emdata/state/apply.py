@@ -1,14 +1,16 @@
-"""Applying the log to PostgreSQL: one transaction a COMMIT frame, idempotent by poll id."""
+"""Applying the log to PostgreSQL: each COMMIT frame whole and once, by its poll id."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, bindparam
-from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, distinct_on, insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from emdata.commits import Commit, Dead, SeenUpdate
 from emdata.contracts.base import HASH_BYTES
@@ -39,26 +41,45 @@ def apply_commit(engine: Engine, commit: Commit) -> bool:
     with transaction(engine) as connection:
         if is_redrive(commit):
             return _apply_redrive(connection, RedriveFrame(connection, commit))
-        if not _insert_poll(connection, commit):
-            return False
-        _insert_datasets(connection, commit)
-        _upsert_seen(connection, commit)
+        return bool(_apply_polls(connection, [commit]))
+
+
+def apply_commits(engine: Engine, commits: Sequence[Commit]) -> None:
+    """Apply COMMIT frames of one writer, none of them a re-drive's, in one transaction.
+
+    Raises StateUnavailable when PostgreSQL is away; then, and when one is refused, none is applied.
+    """
+    with transaction(engine) as connection:
+        _apply_polls(connection, commits)
+
+
+def _apply_polls(connection: Connection, commits: Sequence[Commit]) -> list[Commit]:
+    """Apply frames that are new, in order; returns them."""
+    waiting = {commit.poll_id: commit for commit in commits}
+    rows = [_poll_row(commit) for commit in waiting.values()]
+    new = {str(row[0]) for row in connection.execute(_insert_polls(), rows)}
+    news = [commit for poll_id, commit in waiting.items() if poll_id in new]
+    _insert_datasets(connection, news)
+    _upsert_seen(connection, news)
+    for commit in news:
         _upsert_deads(connection, commit.writer, commit.deads)
-        _move_cursor(connection, commit)
+    _move_cursors(connection, news)
+    for commit in news:
         _finish_requests(connection, commit)
-        return True
+    return news
 
 
 def _apply_redrive(connection: Connection, frame: RedriveFrame) -> bool:
     """Apply a re-drive: its letters stay the ones that are there, whatever became of them."""
-    if not _insert_poll(connection, frame.commit, frame.hour):
+    row = _poll_row(frame.commit, frame.hour)
+    if connection.execute(_insert_polls(), [row]).first() is None:
         return False
-    _insert_datasets(connection, frame.commit)
+    _insert_datasets(connection, [frame.commit])
     # An older version that comes late is kept as history; what is compared with stays the newest.
     is_newest = sa.or_(
         seen.c.version.is_(None), insert(seen).excluded.version >= seen.c.version.collate("C")
     )
-    _upsert_seen(connection, frame.commit, is_newest)
+    _upsert_seen(connection, [frame.commit], _seen_statement(is_newest))
     frame.settle(instant(frame.commit.finished_at))
     return True
 
@@ -73,9 +94,14 @@ def apply_dead(engine: Engine, writer: int, dead: Dead) -> None:
         connection.execute(statement.on_conflict_do_nothing())
 
 
-def _insert_poll(connection: Connection, commit: Commit, hour: datetime | None = None) -> bool:
+@lru_cache(maxsize=1)
+def _insert_polls() -> ReturningInsert[Any]:
+    return insert(polls).on_conflict_do_nothing().returning(polls.c.poll_id)
+
+
+def _poll_row(commit: Commit, hour: datetime | None = None) -> dict[str, Any]:
     finished = instant(commit.finished_at)
-    values = {
+    return {
         "poll_id": commit.poll_id,
         "writer": commit.writer,
         "stream": commit.stream,
@@ -95,11 +121,9 @@ def _insert_poll(connection: Connection, commit: Commit, hour: datetime | None =
         "rows_parsed": commit.rows_parsed,
         "raw_documents": commit.raw_documents,
     }
-    statement = insert(polls).values(values).on_conflict_do_nothing().returning(polls.c.poll_id)
-    return connection.execute(statement).first() is not None
 
 
-def _insert_datasets(connection: Connection, commit: Commit) -> None:
+def _insert_datasets(connection: Connection, commits: Sequence[Commit]) -> None:
     rows = [
         {
             "poll_id": commit.poll_id,
@@ -114,15 +138,19 @@ def _insert_datasets(connection: Connection, commit: Commit) -> None:
             "last_seq": counts.last_seq,
             "newest_event_at": counts.newest_event_at and instant(counts.newest_event_at),
         }
+        for commit in commits
         for dataset, counts in commit.datasets.items()
     ]
     if rows:
         connection.execute(insert(poll_datasets), rows)
 
 
-def _upsert_seen(
-    connection: Connection, commit: Commit, condition: sa.ColumnElement[bool] | None = None
-) -> None:
+@lru_cache(maxsize=1)
+def _seen_anyhow() -> Insert:
+    return _seen_statement(sa.true())
+
+
+def _seen_statement(condition: sa.ColumnElement[bool]) -> Insert:
     # Hashes come joined and versions as one JSON text: one statement a chunk, and hardly a cost a
     # row. A key that occurs twice is stored as it was last.
     place = sa.func.generate_series(0, sa.bindparam("last", type_=sa.Integer)).column_valued(
@@ -149,7 +177,7 @@ def _upsert_seen(
     )
     columns = ["dataset", "key_hash", "content_hash", "version", "writer", "seq"]
     statement = insert(seen).from_select(columns, rows)
-    statement = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=[seen.c.dataset, seen.c.key_hash],
         set_={
             name: statement.excluded[name] for name in ("content_hash", "version", "writer", "seq")
@@ -157,16 +185,27 @@ def _upsert_seen(
         # A poll that ended without its frame is applied behind newer ones.
         where=sa.and_(
             (seen.c.writer != statement.excluded.writer) | (seen.c.seq < statement.excluded.seq),
-            sa.true() if condition is None else condition,
+            condition,
         ),
     )
-    for dataset, updates in commit.seen.items():
+
+
+def _upsert_seen(
+    connection: Connection, commits: Sequence[Commit], statement: Insert | None = None
+) -> None:
+    # What several polls saw of a dataset goes in one statement: the newest of a key is the one
+    # with the highest number.
+    by_dataset: dict[tuple[str, int], list[SeenUpdate]] = {}
+    for commit in commits:
+        for dataset, updates in commit.seen.items():
+            by_dataset.setdefault((dataset, commit.writer), []).extend(updates)
+    for (dataset, writer), updates in by_dataset.items():
         for chunk in _chunks(updates):
             connection.execute(
-                statement,
+                _seen_anyhow() if statement is None else statement,
                 {
                     "in_dataset": dataset,
-                    "by_writer": commit.writer,
+                    "by_writer": writer,
                     "last": len(chunk) - 1,
                     "keys": b"".join(update.key_hash for update in chunk),
                     "contents": b"".join(update.content_hash for update in chunk),
@@ -217,20 +256,25 @@ def _dead_row(writer: int, dead: Dead) -> dict[str, Any]:
     }
 
 
-def _move_cursor(connection: Connection, commit: Commit) -> None:
-    if commit.cursor is None:
+def _move_cursors(connection: Connection, commits: Sequence[Commit]) -> None:
+    last = {commit.stream: commit for commit in commits if commit.cursor is not None}
+    if not last:
         return
-    statement = insert(cursors).values(
-        stream=commit.stream,
-        cursor=commit.cursor,
-        poll_id=commit.poll_id,
-        committed_at=instant(commit.finished_at),
-    )
+    statement = insert(cursors)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=[cursors.c.stream],
             set_={name: statement.excluded[name] for name in ("cursor", "poll_id", "committed_at")},
-        )
+        ),
+        [
+            {
+                "stream": stream,
+                "cursor": commit.cursor,
+                "poll_id": commit.poll_id,
+                "committed_at": instant(commit.finished_at),
+            }
+            for stream, commit in last.items()
+        ],
     )
 
 

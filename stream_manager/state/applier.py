@@ -1,7 +1,9 @@
 """The applier: runs COMMIT frames into PostgreSQL, in order, for as long as it takes.
 
 PostgreSQL is an index of the log. When it is away nothing durable stops; frames wait here and in
-their segments, which are not removed before they are applied.
+their segments, which are not removed before they are applied. Frames that wait together share a
+transaction, and transactions keep a distance: each costs this thread milliseconds in which it
+contends with those that records wait for.
 """
 
 from __future__ import annotations
@@ -18,13 +20,18 @@ from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from emdata.commits import Commit, Dead
 from emdata.errors import StateUnavailable
-from emdata.state.apply import apply_commit, apply_dead
+from emdata.state.apply import apply_commit, apply_commits, apply_dead
+from emdata.state.redrives import is_redrive
 from emdata.telemetry import get_logger
 from stream_manager import metrics
 from stream_manager.buffer import BufferLog
 
 log = get_logger(__name__)
 BACKOFF_FIRST, BACKOFF_MAX = 0.5, 10.0
+GROUP_FRAMES, GROUP_KEYS = 200, 20_000
+PAUSE = 0.05  # seconds between transactions
+# What one frame's values may raise; those of the others are not to blame.
+REFUSED = (DataError, IntegrityError, ValueError, TypeError)
 
 
 class Applier:
@@ -44,7 +51,7 @@ class Applier:
         self._thread.start()
 
     def stop(self, timeout: float = 1.0) -> None:
-        """End after the frame at hand; the rest is applied after the next start."""
+        """End after the transaction at hand; the rest is applied after the next start."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
@@ -85,9 +92,9 @@ class Applier:
                 self._changed.wait_for(lambda: self._waiting or self._is_stopped)
                 if self._is_stopped:
                     return
-                segment, frame = self._waiting[0]
+                group = self._group()
             try:
-                self._apply(frame)
+                self._apply_all([frame for _, frame in group])
             except StateUnavailable as error:
                 if self.is_reachable:
                     log.warning("state_unavailable", error=str(error), waiting=self.depth())
@@ -97,11 +104,45 @@ class Applier:
                 backoff = min(backoff * 2, BACKOFF_MAX)
                 continue
             self.is_reachable, backoff = True, BACKOFF_FIRST
-            poll_id = frame.poll_id if isinstance(frame, Commit) else None
-            self._buffer.applied(segment, poll_id=poll_id)
+            for segment, frame in group:
+                poll_id = frame.poll_id if isinstance(frame, Commit) else None
+                self._buffer.applied(segment, poll_id=poll_id)
             with self._changed:
-                self._waiting.popleft()
+                for _ in group:
+                    self._waiting.popleft()
                 self._changed.notify_all()
+                self._changed.wait_for(lambda: self._is_stopped, PAUSE)
+
+    def _group(self) -> list[tuple[int, Commit | Dead]]:
+        """Return the frame that is next, with the polls behind it if it is a poll's."""
+        group: list[tuple[int, Commit | Dead]] = []
+        keys = 0
+        for segment, frame in self._waiting:
+            is_poll = isinstance(frame, Commit) and not is_redrive(frame)
+            if group and not (is_poll and len(group) < GROUP_FRAMES and keys < GROUP_KEYS):
+                break
+            group.append((segment, frame))
+            if not is_poll:
+                break
+            keys += sum(map(len, frame.seen.values())) if isinstance(frame, Commit) else 0
+        return group
+
+    def _apply_all(self, frames: list[Commit | Dead]) -> None:
+        """Apply a group, or one by one when something in it is refused.
+
+        Raises StateUnavailable when PostgreSQL is away: what is applied again changes nothing.
+        """
+        commits = [frame for frame in frames if isinstance(frame, Commit)]
+        if len(commits) > 1:
+            try:
+                apply_commits(self._engine, commits)
+                return
+            except REFUSED as error:
+                log.warning("commits_refused_together", frames=len(commits), error=str(error)[:500])
+            except SQLAlchemyError as error:
+                raise StateUnavailable(f"PostgreSQL: {error}") from error
+        for frame in frames:
+            self._apply(frame)
 
     def _apply(self, frame: Commit | Dead) -> None:
         try:
@@ -109,7 +150,7 @@ class Applier:
                 apply_commit(self._engine, frame)
             else:
                 apply_dead(self._engine, self._buffer.writer, frame)
-        except (DataError, IntegrityError, ValueError, TypeError) as error:
+        except REFUSED as error:
             # A frame that PostgreSQL refuses must neither be lost nor stop those behind it.
             self._set_aside(frame, error)
         except SQLAlchemyError as error:

@@ -19,7 +19,7 @@ from emdata.contracts import contracts
 from emdata.contracts.base import Dataset, Record, UtcDatetime, utc_text
 from emdata.errors import StateUnavailable
 from emdata.state import connect, upgrade
-from emdata.state.apply import apply_commit, apply_dead
+from emdata.state.apply import apply_commit, apply_commits, apply_dead
 from emdata.state.freshness import freshness
 from emdata.state.ledger import Balance, HourRow, hours, is_landed, settle
 from emdata.state.reads import load_cursor, load_high_seqs, load_seen, register_streams
@@ -143,6 +143,43 @@ def test_an_interrupted_poll_applied_late_does_not_turn_back_what_was_seen(
     late = a_commit("late", accepted=1, first=5, seen={"late": older}, outcome="interrupted")
     apply_commit(engine, msgspec.structs.replace(late, cursor=None))
     assert load_seen(engine, "late") == {b"k" * 16: b"n" * 16}
+
+
+def test_polls_applied_together_leave_what_they_leave_one_by_one(engine: Engine) -> None:
+    def key(name: bytes, content: bytes, seq: int) -> SeenUpdate:
+        return SeenUpdate(name * 16, content * 16, str(seq), seq)
+
+    def frames(name: str) -> list[Commit]:
+        dead = Dead(f"{name}-dead", name, None, None, "p", "row", "r", b"x", 1, AT)
+        first = a_commit(
+            name, accepted=2, seen={name: [key(b"a", b"1", 1), key(b"b", b"1", 2)]}, deads=[dead]
+        )
+        late = a_commit(name, accepted=1, first=3, seen={name: [key(b"a", b"2", 3)]}, deads=[dead])
+        newer = a_commit(
+            name, accepted=1, first=4, seen={name: [key(b"a", b"3", 4)]}, cursor={"at": 2}
+        )
+        empty = a_commit(name, cursor=None)
+        return [first, newer, late, empty, first]
+
+    apply_commits(engine, frames("together"))
+    again = frames("together")[:1]
+    alone = frames("alone")
+    for frame in alone:
+        apply_commit(engine, frame)
+    for name in ("together", "alone"):
+        assert load_seen(engine, name) == {b"a" * 16: b"3" * 16, b"b" * 16: b"1" * 16}
+        assert load_cursor(engine, name) == {"at": 1}, "the poll that was applied last"
+        (row,) = rows_of(
+            engine, f"SELECT count(*), sum(accepted) FROM poll_datasets WHERE dataset = '{name}'"
+        )
+        assert (row["count"], row["sum"]) == (4, 4)
+        (row,) = rows_of(engine, f"SELECT occurrences FROM dead_letters WHERE id = '{name}-dead'")
+        assert row["occurrences"] == 2
+        assert len(rows_of(engine, f"SELECT 1 FROM polls WHERE stream = '{name}'")) == 4
+    refused = a_commit("together", accepted=1, rows=4)
+    with pytest.raises(IntegrityError):
+        apply_commits(engine, [*again, refused])
+    assert len(rows_of(engine, "SELECT 1 FROM polls WHERE stream = 'together'")) == 4
 
 
 def test_postgres_away_is_said_within_seconds_and_by_class(platform: Platform) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,10 +27,19 @@ class State:
 
     def __init__(self) -> None:
         self.applied: list[str] = []
+        self.transactions: list[int] = []
         self.fails: Callable[[str], Exception | None] = lambda _name: None
 
     def apply_commit(self, _engine: object, frame: Commit) -> bool:
         return self._apply(frame.poll_id)
+
+    def apply_commits(self, _engine: object, frames: Sequence[Commit]) -> None:
+        for frame in frames:
+            error = self.fails(frame.poll_id)
+            if error is not None:
+                raise error
+        self.transactions.append(len(frames))
+        self.applied += [frame.poll_id for frame in frames]
 
     def apply_dead(self, _engine: object, _writer: int, frame: Dead) -> None:
         self._apply(frame.id)
@@ -47,6 +56,7 @@ class State:
 def state(monkeypatch: pytest.MonkeyPatch) -> State:
     made = State()
     monkeypatch.setattr(module, "apply_commit", made.apply_commit)
+    monkeypatch.setattr(module, "apply_commits", made.apply_commits)
     monkeypatch.setattr(module, "apply_dead", made.apply_dead)
     monkeypatch.setattr(module, "BACKOFF_FIRST", 0.01)
     return made
@@ -92,8 +102,8 @@ def test_a_frame_that_postgres_refuses_is_kept_as_a_file_and_those_behind_it_go(
     refused = DataError("INSERT", {}, ValueError("\\u0000 cannot be converted to text"))
     state.fails = lambda name: refused if name == "b" else None
     applier = Applier(ENGINE, log, tmp_path / "unapplied")
-    applier.start()
     offer(log, applier, "a", "b", "c")
+    applier.start()
     assert applier.wait_until_empty(20)
     applier.stop()
     assert state.applied == ["a", "c"]
@@ -101,6 +111,28 @@ def test_a_frame_that_postgres_refuses_is_kept_as_a_file_and_those_behind_it_go(
     assert msgspec.msgpack.decode(kept, type=Commit) == commit("b")
     why = json.loads((tmp_path / "unapplied" / "b.json").read_text())
     assert "cannot be converted" in why["error"]
+
+
+def test_polls_that_wait_together_share_a_transaction_in_order(
+    log: BufferLog, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GROUP_FRAMES", 3)
+    applier = Applier(ENGINE, log, tmp_path / "unapplied")
+    offer(log, applier, "a", "b", "c", "d", "e")
+    dead = Dead("1-made_things-1", "made", "made_things", 1, "a", "refused", "r", b"x", 1, AT)
+    log.append([], [], [dead], accepted_at=AT)
+    applier.put(log.current_segment, [dead])
+    offer(log, applier, "f", "g")
+    redrive = msgspec.structs.replace(commit("h"), stream="redrive-made")
+    log.append([], [redrive], [], accepted_at=AT)
+    applier.put(log.current_segment, [redrive])
+    offer(log, applier, "i")
+    applier.start()
+    assert applier.wait_until_empty(20)
+    applier.stop()
+    assert state.applied == ["a", "b", "c", "d", "e", dead.id, "f", "g", "h", "i"]
+    assert state.transactions == [3, 2, 2]
+    assert log.segment_count() == 1
 
 
 def test_a_missing_table_is_waited_for_and_not_the_frame_s_fault(

@@ -52,6 +52,9 @@ class World:
         monkeypatch.setattr(manager_module, "load_seen", lambda _e, _d: self._state({}))
         monkeypatch.setattr(manager_module, "register_streams", lambda _e, _r: self._state(None))
         monkeypatch.setattr(applier_module, "apply_commit", self._apply)
+        monkeypatch.setattr(
+            applier_module, "apply_commits", lambda _e, commits: self.commits.extend(commits)
+        )
         engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
         self.intake = Intake(
             IntakeConfig(folder, 1, 1 << 20, 16 << 20),
