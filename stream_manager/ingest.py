@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from emdata.commits import Commit, DatasetCounts
 from emdata.contracts.base import Record
-from emdata.errors import BufferUnavailable, EmdataError, SettingError
+from emdata.errors import BufferUnavailable, SettingError
 from emdata.push_keys import PushKey, PushKeys
 from emdata.telemetry import get_logger
 from stream_manager.control.tenants import PUBLIC
@@ -132,12 +132,10 @@ class IngestApp:
     async def _take_rows(
         self, session: PollSession, record: type[Record], rows: list[msgspec.Raw]
     ) -> Response:
-        rejected: list[dict[str, Any]] = []
+        rejected: list[tuple[int, str]] = []
         failure: BufferUnavailable | None = None
         try:
-            for index, raw in enumerate(rows):
-                reasons = await _take_row(session, record, raw)
-                rejected.extend({"index": index, "reason": reason} for reason in reasons)
+            await session.rows_encoded(record, rows, rejected)
         except BufferUnavailable as error:
             failure = error
         outcome = "ok" if failure is None else "failed"
@@ -153,19 +151,9 @@ class IngestApp:
             "poll_id": commit.poll_id,
             "accepted": counts.accepted,
             "deferred": counts.deferred,
-            "rejected": rejected,
+            "rejected": [{"index": index, "reason": reason} for index, reason in rejected],
         }
         return JSONResponse(answer, 503 if counts.deferred or failure is not None else 200)
-
-
-async def _take_row(session: PollSession, record: type[Record], raw: msgspec.Raw) -> list[str]:
-    """Give one row to the session; returns why it was rejected, if it was."""
-    try:
-        value = msgspec.json.decode(raw, type=record)
-    except (msgspec.MsgspecError, EmdataError, RecursionError) as error:
-        session.row_rejected(bytes(raw), error)
-        return [str(error)]
-    return await session.row_parsed([value])
 
 
 async def _body(request: Request) -> bytes | None:

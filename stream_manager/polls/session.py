@@ -89,13 +89,18 @@ class PollSession:
         return reasons
 
     async def rows_encoded(
-        self, record: type[Record], rows: Sequence[bytes | msgspec.Raw]
-    ) -> list[tuple[int, str]]:
-        """Take rows that are a contract's fields as JSON; returns (index, reason) of the rejected.
+        self,
+        record: type[Record],
+        rows: Sequence[bytes | msgspec.Raw],
+        refused: list[tuple[int, str]] | None = None,
+    ) -> None:
+        """Take rows that are a contract's fields as JSON.
 
-        Raises BufferUnavailable when a batch could not be made durable.
+        refused: gets index and reason of each row that was rejected, also when this raises
+        BufferUnavailable because a batch could not be made durable.
         """
-        decode, refused = json_decoder(record).decode, []
+        decode = json_decoder(record).decode
+        refused = [] if refused is None else refused
         for index, raw in enumerate(rows):
             try:
                 value = decode(raw)
@@ -110,7 +115,6 @@ class PollSession:
                 refused.append((index, reason))
             if self._waiting >= self.context.batch_size:
                 await self._hand_over()
-        return refused
 
     async def batch_prepared(self, batch: PreparedBatch) -> None:
         """Count parsed rows, one a record, that come as columns, and take them.

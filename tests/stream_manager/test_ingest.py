@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.testclient import TestClient
 
 from emdata.clock import SystemClock
 from emdata.contracts.base import Priority
-from emdata.errors import StateUnavailable
+from emdata.errors import BufferUnavailable, StateUnavailable
 from emdata.push_keys import PushKeys
 from stream_manager import ingest as module
 from stream_manager import manager as manager_module
@@ -169,6 +170,26 @@ def test_bad_records_are_named_by_place_and_their_neighbors_are_taken(door: Door
     assert [one["index"] for one in answer["rejected"]] == [1, 2, 4]
     assert "at most 1024 bytes" in answer["rejected"][1]["reason"]
     assert door.durable() == ["a", "d"]
+
+
+def test_bad_records_are_named_although_the_buffer_refused_the_good_ones(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = door.intake.writer.append_blocks
+
+    def refused_once(_drafts: object, **_rest: object) -> Future[Any]:
+        monkeypatch.setattr(door.intake.writer, "append_blocks", append)
+        failed: Future[Any] = Future()
+        failed.set_exception(BufferUnavailable("disk"))
+        return failed
+
+    monkeypatch.setattr(door.intake.writer, "append_blocks", refused_once)
+    rows = [row("bad", at="yesterday"), *(row(f"good-{number}") for number in range(2500))]
+    answer = door.post(rows)
+    assert answer.status_code == 503
+    assert [one["index"] for one in answer.json()["rejected"]] == [0]
+    assert answer.json()["accepted"] == 0
+    assert door.durable() == []
 
 
 def test_fault_8_records_that_the_full_buffer_refuses_are_503_and_not_taken(
