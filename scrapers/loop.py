@@ -20,21 +20,10 @@ from scrapers.base import Document, EmergencyDataScraper, Watermark
 from scrapers.prepared import PreparedRows
 from scrapers.reparse import RowsAgain, about_document, parser_code
 from stream_manager.connector import PollReport
+from stream_manager.polls.poll import RECORD_ERRORS
 from stream_manager.polls.session import PollSession
 
 log = get_logger(__name__)
-
-# What a row may do to a parser; each costs that row only. MemoryError and the like are not rows.
-ROW_ERRORS = (
-    EmdataError,
-    msgspec.MsgspecError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    RecursionError,
-    AttributeError,
-)
 YIELD_EVERY = 200
 
 
@@ -140,7 +129,7 @@ class PollConnector:
     ) -> None:
         try:
             records = self._scraper.parse(raw, document)
-        except ROW_ERRORS as error:
+        except RECORD_ERRORS as error:
             session.row_rejected(bytes(raw), error)
             return
         if not records:

@@ -105,14 +105,14 @@ async def _check(scraper: EmergencyDataScraper) -> LiveCheck:
 
 
 async def _read(scraper: EmergencyDataScraper, result: LiveCheck) -> None:
-    from scrapers.loop import ROW_ERRORS
+    from stream_manager.polls.poll import RECORD_ERRORS
 
     async for document in scraper.scrape_data({}):
         for raw in scraper.rows(document):
             result.rows += 1
             try:
                 records = scraper.parse(raw, document)
-            except ROW_ERRORS as error:
+            except RECORD_ERRORS as error:
                 result.rejected += 1
                 result.first_reason = result.first_reason or str(error)[:200]
                 continue

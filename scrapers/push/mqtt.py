@@ -16,10 +16,10 @@ from emdata.contracts.base import Record
 from emdata.contracts.iot import IotSensorReading
 from emdata.errors import SourceUnavailable
 from emdata.telemetry import get_logger
-from scrapers.loop import ROW_ERRORS
 from scrapers.push import metrics
 from scrapers.push.link import Broker, MqttLink
 from scrapers.push.readings import readings
+from stream_manager.polls.poll import RECORD_ERRORS
 from stream_manager.push.door import PushDoor, PushItem
 
 log = get_logger(__name__)
@@ -117,7 +117,7 @@ def item_of(message: MQTTMessage, received_at: datetime) -> PushItem:
         return PushItem(raw)  # clears a retained message: nothing was measured
     try:
         records = readings(raw, topic=message.topic, received_at=received_at)
-    except ROW_ERRORS as error:
+    except RECORD_ERRORS as error:
         return PushItem(raw, error=error)
     return PushItem(raw, records, is_repeat_likely=message.retain or message.dup)
 

@@ -20,7 +20,8 @@ from stream_manager.polls.seen import SeenIndex
 MAX_PAYLOAD = MAX_MESSAGE_BYTES - 64 * 1024
 MAX_REASON = 4000
 
-# What a record's own methods may raise; each costs that record only.
+# What a row may do to a parser, and a record's own methods may raise; each costs that row or record
+# only. MemoryError and the like are neither's.
 RECORD_ERRORS = (
     EmdataError,
     msgspec.MsgspecError,
@@ -31,10 +32,6 @@ RECORD_ERRORS = (
     AttributeError,
     RecursionError,
 )
-
-
-# What decoding a row may raise beside the contract's own refusal.
-ROW_ERRORS = (msgspec.MsgspecError, EmdataError, ValueError, RecursionError)
 
 
 class Interrupted(EmdataError):

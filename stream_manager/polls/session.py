@@ -24,7 +24,6 @@ from stream_manager.polls.poll import (
     MAX_PAYLOAD,
     MAX_REASON,
     RECORD_ERRORS,
-    ROW_ERRORS,
     Interrupted,
     PollContext,
     RecordTooLarge,
@@ -104,7 +103,7 @@ class PollSession:
         for index, raw in enumerate(rows):
             try:
                 value = decode(raw)
-            except ROW_ERRORS as error:
+            except RECORD_ERRORS as error:
                 self.row_rejected(bytes(raw), error)
                 refused.append((index, str(error)))
                 continue

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from emdata.contracts.iot import IotSensorReading
 from emdata.errors import RowError
-from scrapers.loop import ROW_ERRORS
 from scrapers.push.readings import MAX_READINGS, readings
+from stream_manager.polls.poll import RECORD_ERRORS
 
 NOW = datetime(2026, 9, 21, 14, 14, tzinfo=UTC)
 AT = datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
@@ -122,7 +122,7 @@ def test_a_message_that_is_not_understood_is_refused_as_a_whole(message: Any) ->
 def test_no_bytes_do_more_than_cost_their_own_message(payload: bytes) -> None:
     try:
         found = readings(payload, topic="t", received_at=NOW)
-    except ROW_ERRORS:
+    except RECORD_ERRORS:
         return
     assert all(isinstance(one, IotSensorReading) for one in found)
 
@@ -141,7 +141,7 @@ def test_any_json_in_any_place_gives_storable_readings_or_one_error(
     message = {**rest, "device_id": sensor, "ts": stamp, "a": value}
     try:
         found = readings(json.dumps(message).encode(), topic="t", received_at=NOW)
-    except ROW_ERRORS:
+    except RECORD_ERRORS:
         return
     for one in found:
         assert one.payload()
