@@ -21,13 +21,14 @@ from stream_manager.delivery.parked import Parked
 from stream_manager.delivery.producers import (
     OF_THE_TOPIC,
     Lane,
-    RecordProducer,
     is_fatal,
     is_refused_for_good,
     is_unreachable,
 )
 from stream_manager.delivery.queues import PriorityQueues
-from stream_manager.delivery.sending import Sender, Sent
+from stream_manager.delivery.sender_process import SenderProcess
+from stream_manager.delivery.sending import LaneProducer, Sender
+from stream_manager.delivery.sent import Sent
 
 log = get_logger(__name__)
 MAX_IN_FLIGHT = 20_000
@@ -50,8 +51,9 @@ class DeliveryRules:
 class Delivery:
     """One thread that moves runs; delivery reports are served on it as well.
 
-    ``make_producer(lane)`` opens a producer, ``is_up`` says whether the broker can be reached,
-    ``on_refused(run, reason)`` gets each record that Kafka will never take, as a run of its own.
+    ``make_producer(lane)`` opens a producer or raises OSError, ``is_up`` says whether the broker can
+    be reached, ``on_refused(run, reason)`` gets each record that Kafka will never take, as a run of
+    its own.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class Delivery:
         queues: PriorityQueues,
         clock: Clock,
         *,
-        make_producer: Callable[[Lane], RecordProducer],
+        make_producer: Callable[[Lane], LaneProducer],
         is_up: Callable[[], bool],
         on_refused: Callable[[Run, str], None],
         rules: DeliveryRules,
@@ -68,7 +70,7 @@ class Delivery:
         self._buffer, self._queues, self._clock = buffer, queues, clock
         self._make_producer, self._is_up, self._on_refused = make_producer, is_up, on_refused
         self._nearest_km, self.breaker = rules.nearest_km, rules.breaker
-        self._producers: dict[Lane, RecordProducer] = {}
+        self._producers: dict[Lane, LaneProducer] = {}
         self._guard = threading.Lock()
         self._critical_order = threading.Lock()
         self._stop = threading.Event()
@@ -145,6 +147,7 @@ class Delivery:
         for producer in self._open_producers():
             producer.flush(max(0.0, deadline - self._clock.monotonic()))
         self._settle_reports()
+        self._close_producers()
 
     def _connect(self) -> bool:
         if self._producers:
@@ -154,7 +157,12 @@ class Delivery:
             self.breaker.brokers_down(self._clock.monotonic())
             self._backoff = min(self._backoff * 2, BACKOFF_MAX)
             return False
-        producers = {lane: self._make_producer(lane) for lane in (Lane.BULK, Lane.CRITICAL)}
+        try:
+            producers = {lane: self._make_producer(lane) for lane in (Lane.CRITICAL, Lane.BULK)}
+        except OSError:
+            log.exception("producer_not_opened")
+            self._backoff = min(self._backoff * 2, BACKOFF_MAX)
+            return False
         self.breaker.breaker.hurry()
         with self._guard:
             self._producers = producers
@@ -162,9 +170,16 @@ class Delivery:
         log.info("kafka_connected")
         return True
 
-    def _open_producers(self) -> list[RecordProducer]:
+    def _open_producers(self) -> list[LaneProducer]:
         with self._guard:
             return list(self._producers.values())
+
+    def _close_producers(self) -> None:
+        with self._guard:
+            producers, self._producers = self._producers, {}
+        for producer in producers.values():
+            if isinstance(producer, SenderProcess):
+                producer.close()
 
     def _move(self) -> None:
         now = self._clock.monotonic()
@@ -238,8 +253,8 @@ class Delivery:
         self._take_back(returned)
         if self._is_fenced and self._sender.in_flight == 0:
             # A fenced producer never recovers; a new one gets a new epoch from the broker.
+            self._close_producers()
             with self._guard:
-                self._producers = {}
                 self._is_fenced = False
             self.breaker.reset()
 
@@ -254,7 +269,7 @@ class Delivery:
                 self._count(run, now)
             for position, error in sent.failed:
                 self._failed(sent.run.only([position]), sent.run.topic, error, sent.lane)
-            if not sent.count:
+            if not sent.count or not sent.is_readable:
                 self.breaker.withdrawn(sent)
             else:
                 gone = sent.failed and all(is_unreachable(error) for _, error in sent.failed)

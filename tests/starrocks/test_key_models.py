@@ -104,7 +104,7 @@ def test_generated_columns_follow_their_row(sql: Statements) -> None:
         "PROPERTIES ('replication_num' = '1')",
         "CREATE TABLE d.round (id BIGINT NOT NULL AUTO_INCREMENT, b VARCHAR(5)) PRIMARY KEY (id) "
         "DISTRIBUTED BY HASH(id) ORDER BY (b)",
-        "CREATE TABLE d.round (k INT, b VARCHAR(5) NOT NULL) UNIQUE KEY (k) "
+        "CREATE TABLE d.round (k INT, b VARCHAR(5) NOT NULL) UNIQUE KEY (k, b) "
         "PARTITION BY LIST (b) (PARTITION p1 VALUES IN ('a', 'b')) DISTRIBUTED BY HASH(k)",
         "CREATE TABLE d.round (k DATE, b INT) DUPLICATE KEY (k) PARTITION BY RANGE (k) "
         "(START ('2026-01-01') END ('2026-02-01') EVERY (INTERVAL 1 DAY)) DISTRIBUTED BY RANDOM",

@@ -20,7 +20,6 @@ from embedded_starrocks.storage.readers import (
 
 # They would change the result, and are not done: refusing is the only honest answer.
 _REFUSED = (
-    "partitions",
     "temporary_partitions",
     "negative",
     "enable_merge_commit",
@@ -64,7 +63,12 @@ def load_options(headers: Mapping[str, str]) -> LoadOptions:
         strict=_boolean(headers, "strict_mode", default="true"),
         partial_update=_boolean(headers, "partial_update"),
         merge_condition=headers.get("merge_condition", "").strip().strip("`"),
+        partitions=_names(headers.get("partitions", "")),
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().strip("`") for name in text.split(",") if name.strip())
 
 
 def _boolean(headers: Mapping[str, str], name: str, default: str = "false") -> bool:

@@ -11,8 +11,7 @@ from embedded_starrocks.sql.context import Context, Value
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.query import run_plan
 from embedded_starrocks.sql.rewrite import Rewriter
-from embedded_starrocks.sql.show import like_pattern
-from embedded_starrocks.sql.words import Words
+from embedded_starrocks.sql.words import Words, like_pattern
 
 
 def set_statement(context: Context, found: list[Token], sql: str) -> Done:
@@ -60,7 +59,8 @@ def _value(context: Context, node: exp.Expr) -> Value:
     if isinstance(node, exp.Column) and not node.table:
         return None if node.name.upper() == "DEFAULT" else node.name
     if isinstance(node, exp.Literal):
-        return str(node.this) if node.is_string else int(float(node.this))
+        written = str(node.this)
+        return int(written) if written.isdigit() and not node.is_string else written
     if isinstance(node, exp.Boolean):
         return "true" if node.this else "false"
     if isinstance(node, exp.Null):

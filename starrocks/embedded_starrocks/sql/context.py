@@ -19,6 +19,8 @@ from embedded_starrocks.errors import (
     table_denied,
     unknown_database,
 )
+from embedded_starrocks.sql.partitionlists import meta_sql
+from embedded_starrocks.sql.partitions import rows_of
 from embedded_starrocks.sql.rewrite import Scope
 from embedded_starrocks.storage.metadata import Catalog, Relation
 from embedded_starrocks.storage.rights import (
@@ -213,7 +215,13 @@ class Context:
             user_variable=lambda name: self.session.user_variables.get(name.lower()),
             session_function=self.session_function,
             visible=self.visible_tables(),
+            partition_rows=lambda relation, names: rows_of(self.catalog, relation, names),
+            partitions_meta=self._partitions_meta,
         )
+
+    def _partitions_meta(self) -> str:
+        seen = [each for each in self.catalog.relations.values() if self.sees(each)]
+        return meta_sql(self.catalog, seen)
 
     def variable(self, name: str) -> Value:
         key = name.lower()

@@ -17,7 +17,7 @@ from embedded_starrocks.errors import (
     unsupported,
 )
 from embedded_starrocks.mysql.resultset import Done
-from embedded_starrocks.sql import inserting
+from embedded_starrocks.sql import alterpartitions, dialect, inserting
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.rewrite import Plan, Rewriter, find_relation, resolve_database
 from embedded_starrocks.sql.rowexpr import generated_columns
@@ -271,12 +271,13 @@ def drop_physical(connection: duckdb.DuckDBPyConnection, relation: Relation) -> 
 
 def truncate(context: Context, tree: exp.TruncateTable) -> Done:
     table = tree.expressions[0]
-    if tree.args.get("partition") or table.args.get("partition"):
-        raise unsupported("TRUNCATE of a named PARTITION; use DELETE with a condition")
     relation = find_relation(context.scope(), table)
     context.require("DELETE", relation.db, relation.name)
     if relation.kind != "TABLE":
         raise unknown_table(relation.db, relation.name)
+    if names := dialect.partition_names(table):
+        alterpartitions.truncate(context, relation, names)
+        return Done()
     with context.store.write() as connection:
         connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
     context.store.note_change(relation.id)

@@ -16,7 +16,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.starrocks import StarRocksParser
 from sqlglot.tokenizer_core import Token, TokenType
 
-from embedded_starrocks.errors import syntax_error
+from embedded_starrocks.errors import syntax_error, unsupported
 
 # Functions with a syntax of their own, or whose node the generator gets right.
 _KEPT = ("COALESCE", "COUNT", "EXTRACT", "STRUCT", "ARRAY", "UNNEST", "TABLE")
@@ -47,6 +47,7 @@ class EmbeddedDialect(StarRocks):
         KEYWORDS: ClassVar[dict[str, TokenType]] = {
             **StarRocks.Tokenizer.KEYWORDS,
             "MINUS": TokenType.EXCEPT,
+            "PARTITIONS": TokenType.PARTITION,
         }
 
     class Parser(StarRocksParser):
@@ -58,6 +59,17 @@ class EmbeddedDialect(StarRocks):
             for name, parser in StarRocksParser.FUNCTION_PARSERS.items()
             if name in _KEPT_PARSERS
         }
+        PARTITION_KEYWORDS: ClassVar[set[str]] = {"PARTITION", "PARTITIONS"}
+
+        def _parse_partition(self) -> exp.Partition | None:
+            """PARTITION p, PARTITION (p, q), PARTITIONS (p, q)."""
+            index = self._index
+            if not self._match_texts(self.PARTITION_KEYWORDS):
+                return None
+            if self._match(TokenType.L_PAREN, advance=False):
+                self._retreat(index)
+                return super()._parse_partition()
+            return self.expression(exp.Partition(expressions=[self._parse_id_var()]))
 
 
 _DIALECT = EmbeddedDialect()
@@ -114,6 +126,18 @@ def parse(sql: str) -> exp.Expr:
     return parse_tokens(tokenize(sql), sql)
 
 
+def partition_names(table: exp.Expr) -> tuple[str, ...]:
+    """The names of PARTITION (...) behind a table, which loses them. Raises SqlError."""
+    partition = table.args.get("partition")
+    if not partition:
+        return ()
+    table.set("partition", None)
+    for part in partition.expressions:
+        if not isinstance(part, exp.Column | exp.Identifier):
+            raise unsupported(f"PARTITION ({part.sql('starrocks')[:60]}); name the partition")
+    return tuple(part.name for part in partition.expressions)
+
+
 def split(found: list[Token]) -> list[list[Token]]:
     """Tokens of each statement; empty statements are dropped."""
     statements: list[list[Token]] = [[]]
@@ -147,6 +171,7 @@ __all__ = [
     "TokenType",
     "parse",
     "parse_tokens",
+    "partition_names",
     "split",
     "text_of",
     "tokenize",

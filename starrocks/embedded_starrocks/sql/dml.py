@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from embedded_starrocks.errors import semantic_error, unknown_column, unsupported
 from embedded_starrocks.mysql.resultset import Done
-from embedded_starrocks.sql import transactions
+from embedded_starrocks.sql import dialect, transactions
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.inserting import (
     columns_by_name,
@@ -17,6 +17,8 @@ from embedded_starrocks.sql.inserting import (
     target_columns,
     with_defaults,
 )
+from embedded_starrocks.sql.partitionlists import require_partitions
+from embedded_starrocks.sql.partitions import rows_of
 from embedded_starrocks.sql.rewrite import Plan, Rewriter, find_relation
 from embedded_starrocks.sql.rowexpr import generated_columns
 from embedded_starrocks.sql.values import checked, default_value
@@ -33,8 +35,8 @@ def insert(context: Context, tree: exp.Insert) -> Done:
     context.require("INSERT", relation.db, relation.name)
     if relation.kind != "TABLE":
         raise semantic_error(f"'{relation.name}' is a {relation.kind}; it takes no rows")
-    if tree.args.get("partition") or table.args.get("partition"):
-        raise unsupported("INSERT into a named PARTITION")
+    partitions = dialect.partition_names(table)
+    require_partitions(context.catalog, context.session.connection, relation, partitions)
     columns = target_columns(tree, relation)
     source = tree.expression
     if source is None:
@@ -47,7 +49,7 @@ def insert(context: Context, tree: exp.Insert) -> Done:
         columns = columns_by_name(context.session.connection, relation, plan)
     label = str(tree.meta.get("label", ""))
     if context.session.transaction is not None:
-        return _insert_in_transaction(context, tree, relation, columns, plan)
+        return _insert_in_transaction(context, tree, relation, columns, plan, partitions)
     if tree.args.get("overwrite"):
         # Emptying a table is what TRUNCATE does, and needs the right for it in StarRocks, too.
         context.require("DELETE", relation.db, relation.name)
@@ -55,13 +57,15 @@ def insert(context: Context, tree: exp.Insert) -> Done:
             context,
             relation,
             label,
-            lambda connection: overwrite(context, connection, tree, relation, columns, plan),
+            lambda connection: overwrite(
+                context, connection, tree, relation, columns, plan, partitions
+            ),
         )
     return transactions.labelled(
         context,
         relation,
         label,
-        lambda connection: insert_rows(context, connection, relation, columns, plan),
+        lambda connection: insert_rows(context, connection, relation, columns, plan, partitions),
     )
 
 
@@ -71,6 +75,7 @@ def _insert_in_transaction(
     relation: Relation,
     columns: tuple[Column, ...],
     plan: Plan,
+    partitions: tuple[str, ...],
 ) -> Done:
     """Stage the rows; they become visible with COMMIT."""
     transaction = context.session.transaction
@@ -79,7 +84,7 @@ def _insert_in_transaction(
     if tree.args.get("overwrite"):
         raise unsupported("INSERT OVERWRITE in a transaction")
     stage = transaction.next_stage(relation)
-    fill_stage(context, context.session.connection, relation, columns, plan, stage)
+    fill_stage(context, context.session.connection, relation, columns, plan, stage, partitions)
     transaction.stages.append((relation, stage))
     return Done(count_rows(context.session.connection, stage))
 
@@ -87,7 +92,11 @@ def _insert_in_transaction(
 def delete(context: Context, tree: exp.Delete) -> Done:
     if tree.args.get("tables"):
         raise unsupported("DELETE of several tables")
+    partitions = dialect.partition_names(tree.this)
+    if partitions and tree.args.get("using"):
+        raise semantic_error("DELETE takes PARTITION or USING, not both")
     relation = _changed_table(context, tree, "DELETE")
+    require_partitions(context.catalog, context.session.connection, relation, partitions)
     where = tree.args.get("where")
     if where is None:
         raise semantic_error("Delete must specify where clause to prevent full table delete")
@@ -98,6 +107,8 @@ def delete(context: Context, tree: exp.Delete) -> Done:
     using = [rewriter.expression(table) for table in tree.args.get("using") or []]
     source = f" USING {', '.join(using)}" if using else ""
     condition = f" WHERE {rewriter.expression(where.this)}"
+    if partitions:
+        condition = f" WHERE ({condition[7:]}) AND {rows_of(context.catalog, relation, partitions)}"
     context.require_reads(rewriter.plan.reads)
     target = qualified(relation.db, relation.name)
     alias = quoted(tree.this.alias_or_name)

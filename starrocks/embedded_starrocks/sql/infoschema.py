@@ -8,6 +8,8 @@ from __future__ import annotations
 import duckdb
 
 SCHEMA = "__starrocks_is"
+# Made anew for each query: partitions by expressions come with the rows.
+PARTITIONS_META = "partitions_meta"
 _META = "__starrocks"
 
 _VIEWS = {
@@ -77,14 +79,6 @@ SELECT db AS "TABLE_SCHEMA", name AS "TABLE_NAME", 'OLAP' AS "TABLE_ENGINE",
     distributed_by AS "DISTRIBUTE_KEY", order_by AS "SORT_KEY", properties AS "PROPERTIES",
     id AS "TABLE_ID"
 FROM {_META}.relations WHERE kind <> 'VIEW'""",
-    "partitions_meta": f"""
-SELECT r.db AS "DB_NAME", r.name AS "TABLE_NAME", r.name AS "PARTITION_NAME",
-    r.id AS "PARTITION_ID", r.updated_at AS "VISIBLE_VERSION_TIME",
-    r.partition_by AS "PARTITION_KEY", r.distributed_by AS "DISTRIBUTION_KEY",
-    t.estimated_size AS "ROW_COUNT"
-FROM {_META}.relations r LEFT JOIN duckdb_tables() t
-    ON t.schema_name = r.db AND t.table_name = r.name AND NOT t.temporary
-WHERE r.kind <> 'VIEW'""",
     "loads": f"""
 SELECT txn_id AS "ID", label AS "LABEL", db AS "DB_NAME", tbl AS "TABLE_NAME", 'root' AS "USER",
     CASE state WHEN 'VISIBLE' THEN 'FINISHED' WHEN 'ABORTED' THEN 'CANCELLED' ELSE state END
@@ -139,7 +133,6 @@ _ABOUT_TABLE = {
     "views": ("TABLE_SCHEMA", "TABLE_NAME"),
     "materialized_views": ("TABLE_SCHEMA", "TABLE_NAME"),
     "tables_config": ("TABLE_SCHEMA", "TABLE_NAME"),
-    "partitions_meta": ("DB_NAME", "TABLE_NAME"),
     "loads": ("DB_NAME", "TABLE_NAME"),
 }
 
@@ -162,7 +155,7 @@ def _literal(text: str) -> str:
 
 
 def view_names() -> list[str]:
-    return sorted([*_VIEWS, *_EMPTY])
+    return sorted([*_VIEWS, *_EMPTY, PARTITIONS_META])
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,10 +7,17 @@ import re
 import duckdb
 from sqlglot import exp
 
-from embedded_starrocks.errors import semantic_error, unknown_column, unsupported
-from embedded_starrocks.sql import dialect
+from embedded_starrocks.errors import SqlError, semantic_error, unknown_column, unsupported
 from embedded_starrocks.sql.context import Context
-from embedded_starrocks.sql.rewrite import Plan, Rewriter
+from embedded_starrocks.sql.partitions import (
+    AUTO,
+    OUTSIDE,
+    outside,
+    partition_keys,
+    rows_of,
+    scheme_of,
+)
+from embedded_starrocks.sql.rewrite import Plan
 from embedded_starrocks.sql.rowexpr import with_generated
 from embedded_starrocks.sql.values import checked
 from embedded_starrocks.storage.metadata import Column, Relation, qualified, quoted
@@ -96,9 +103,10 @@ def insert_rows(
     relation: Relation,
     columns: tuple[Column, ...],
     plan: Plan,
+    partitions: tuple[str, ...] = (),
 ) -> int:
     """Rows of a query into a table, by its key model; the number of rows."""
-    fill_stage(context, connection, relation, columns, plan)
+    fill_stage(context, connection, relation, columns, plan, partitions=partitions)
     affected = count_rows(connection)
     apply_stage(connection, relation)
     drop_stage(connection)
@@ -112,8 +120,12 @@ def fill_stage(
     columns: tuple[Column, ...],
     plan: Plan,
     stage: str = f"temp.{STAGE}",
+    partitions: tuple[str, ...] = (),
 ) -> None:
-    """Make the stage table of a query's rows, every value checked. Raises SqlError."""
+    """Make the stage table of a query's rows, every value checked. Raises SqlError.
+
+    With `partitions` only their rows are taken.
+    """
     described = connection.execute(f"DESCRIBE {plan.sql}").fetchall()
     if len(described) != len(columns):
         raise semantic_error(
@@ -142,6 +154,31 @@ def fill_stage(
     connection.execute(f"DROP TABLE IF EXISTS {stage}")
     kind = "TEMP TABLE" if stage.startswith("temp.") else "TABLE"
     connection.execute(f"CREATE {kind} {stage} AS {rows}")
+    _filter_by_partitions(context, connection, relation, stage, partitions)
+
+
+def _filter_by_partitions(
+    context: Context,
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    stage: str,
+    partitions: tuple[str, ...],
+) -> None:
+    """Remove rows that no partition takes, as many as `insert_max_filter_ratio` allows."""
+    condition = outside(context.catalog, relation, partitions)
+    if condition is None:
+        return
+    ((total, filtered),) = connection.execute(
+        f"SELECT count(*), count(*) FILTER ({condition}) FROM {stage}"
+    ).fetchall()
+    if not filtered:
+        return
+    if filtered > float(context.variable("insert_max_filter_ratio") or 0) * total:
+        connection.execute(f"DROP TABLE {stage}")
+        raise SqlError(
+            1064, "HY000", f"Insert has filtered data: {filtered} of {total} rows. {OUTSIDE}"
+        )
+    connection.execute(f"DELETE FROM {stage} WHERE {condition}")
 
 
 def overwrite(
@@ -151,10 +188,14 @@ def overwrite(
     relation: Relation,
     columns: tuple[Column, ...],
     plan: Plan,
+    partitions: tuple[str, ...] = (),
 ) -> int:
     """INSERT OVERWRITE: rows may come from the table itself, so they are staged first."""
-    fill_stage(context, connection, relation, columns, plan)
-    if _is_dynamic(context, tree):
+    fill_stage(context, connection, relation, columns, plan, partitions=partitions)
+    if partitions:
+        condition = rows_of(context.catalog, relation, partitions)
+        connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)} WHERE {condition}")
+    elif _is_dynamic(context, tree):
         _empty_partitions(context, connection, relation)
     else:
         connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
@@ -177,12 +218,20 @@ def _empty_partitions(
     context: Context, connection: duckdb.DuckDBPyConnection, relation: Relation
 ) -> None:
     """Delete the rows of every partition that the stage has rows for."""
-    if not relation.partition_by or relation.partition_by.startswith(("RANGE", "LIST")):
-        raise unsupported(f"dynamic overwrite of {relation.name}: it has no expression partitions")
-    tree = dialect.parse(f"SELECT {relation.partition_by}")
-    parts = [Rewriter(context.scope()).expression(part) for part in tree.expressions]
-    part = "struct_pack(" + ", ".join(f"p{i} := {each}" for i, each in enumerate(parts)) + ")"
+    scheme = scheme_of(relation)
+    if scheme is None:
+        raise unsupported(f"dynamic overwrite of {relation.name}: it has no partitions")
     target = qualified(relation.db, relation.name)
+    if scheme.kind != AUTO:
+        for each in relation.partitions:
+            condition = rows_of(context.catalog, relation, (each.name,))
+            connection.execute(
+                f"DELETE FROM {target} WHERE {condition} "
+                f"AND EXISTS (SELECT 1 FROM {STAGE} WHERE {condition})"
+            )
+        return
+    keys = partition_keys(context.catalog, relation, scheme)
+    part = "struct_pack(" + ", ".join(f"p{i} := {each}" for i, each in enumerate(keys)) + ")"
     connection.execute(
         f"DELETE FROM {target} WHERE rowid IN (SELECT t.r FROM "
         f"(SELECT rowid AS r, {part} AS p FROM {target}) AS t SEMI JOIN "

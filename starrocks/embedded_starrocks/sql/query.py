@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from embedded_starrocks.mysql.resultset import ResultColumn, ResultSet, Row
 from embedded_starrocks.sql.context import Context
+from embedded_starrocks.sql.partitionlists import require_partitions
 from embedded_starrocks.sql.rewrite import Plan, Rewriter
 from embedded_starrocks.sql.translate import translated
 
@@ -27,6 +28,8 @@ def plan_query(context: Context, tree: exp.Expr) -> Plan:
     """A checked and rewritten query."""
     plan = Rewriter(context.scope()).query(tree)
     context.require_reads(plan.reads)
+    for relation, names in plan.partitions:
+        require_partitions(context.catalog, context.session.connection, relation, names)
     return plan
 
 

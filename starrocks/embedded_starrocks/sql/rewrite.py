@@ -17,7 +17,7 @@ from embedded_starrocks.errors import (
     unknown_table,
     unsupported,
 )
-from embedded_starrocks.sql import functions, infoschema, kinds, shapes, tablefunctions
+from embedded_starrocks.sql import dialect, functions, infoschema, kinds, shapes, tablefunctions
 from embedded_starrocks.sql.calls import call, macro
 from embedded_starrocks.sql.handlers import HANDLERS, finished_outputs, name_outputs
 from embedded_starrocks.sql.scopes import (
@@ -96,6 +96,9 @@ class Scope:
     user_variable: Callable[[str], str | int | None]
     visible: frozenset[tuple[str, str]] | None
     session_function: Callable[[str], str | int | None]
+    # SQL of "the row is in one of these partitions", and of information_schema.partitions_meta.
+    partition_rows: Callable[[Relation, tuple[str, ...]], str]
+    partitions_meta: Callable[[], str]
 
 
 @dataclasses.dataclass
@@ -106,6 +109,8 @@ class Plan:
     reads: list[Relation] = dataclasses.field(default_factory=list)
     has_largeint: bool = False
     is_volatile: bool = False
+    # Partitions that the query names; whether they exist is looked up before it runs.
+    partitions: list[tuple[Relation, tuple[str, ...]]] = dataclasses.field(default_factory=list)
 
 
 def find_relation(scope: Scope, table: exp.Table) -> Relation:
@@ -205,6 +210,9 @@ class Rewriter:
             name = table.name.lower()
             if name not in infoschema.view_names():
                 raise unknown_table(db, table.name)
+            if name == infoschema.PARTITIONS_META:
+                _as_query(table, self._scope.partitions_meta(), shown)
+                return
             schema = infoschema.SCHEMA
             if self._scope.visible is not None:
                 table.replace(_only_visible(table, name, self._scope.visible))
@@ -220,8 +228,28 @@ class Rewriter:
         table.set("catalog", None)
         table.set("db", exp.to_identifier(schema, quoted=True))
         table.set("this", exp.to_identifier(name, quoted=True))
+        names = dialect.partition_names(table)
         if not table.alias:
             table.set("alias", exp.TableAlias(this=shown))
+        if names and table.meta.get(RELATION) is not None:
+            self._only_partitions(table, relation, names)
+
+    def _only_partitions(
+        self, table: exp.Table, relation: Relation, names: tuple[str, ...]
+    ) -> None:
+        """FROM t PARTITION (p): a query of those rows in the table's place."""
+        self.plan.partitions.append((relation, names))
+        # Partitions by expressions come and go with the rows: the plan is not kept.
+        self.plan.is_volatile = True
+        alias = table.args["alias"]
+        inner = table.copy()
+        inner.set("alias", None)
+        where = exp.Where(this=exp.Var(this=self._scope.partition_rows(relation, names)))
+        where.meta["done"] = True
+        query = exp.select("*").from_(inner)
+        query.set("where", where)
+        query.args["from_"].this.meta[RELATION] = table.meta[RELATION]
+        table.replace(exp.Subquery(this=query, alias=alias))
 
     def _node(self, node: exp.Expr) -> exp.Expr:
         """One node whose children are already rewritten; the same node if nothing changes."""
@@ -328,6 +356,15 @@ def _only_visible(table: exp.Table, name: str, visible: frozenset[tuple[str, str
     for node in subquery.find_all(exp.Table):
         node.meta["done"] = True
     return subquery
+
+
+def _as_query(table: exp.Table, sql: str, shown: exp.Expr) -> None:
+    """A query of DuckDB's SQL in the place of a table."""
+    table.set("catalog", None)
+    table.set("db", None)
+    table.set("this", exp.Var(this=f"({sql})"))
+    if not table.alias:
+        table.set("alias", exp.TableAlias(this=shown))
 
 
 def _remove_dual(table: exp.Table) -> None:

@@ -24,6 +24,8 @@ def _scope(catalog: Catalog) -> Scope:
         user_variable=lambda _: None,
         visible=frozenset(),
         session_function=lambda _: None,
+        partition_rows=lambda _, __: "false",
+        partitions_meta=lambda: "",
     )
 
 

@@ -15,7 +15,8 @@ from embedded_starrocks.sql.infoschema import view_names
 from embedded_starrocks.sql.query import plan_query, run_plan
 from embedded_starrocks.sql.rewrite import Plan, find_relation
 from embedded_starrocks.sql.showcreate import show_create_sql
-from embedded_starrocks.sql.words import Words
+from embedded_starrocks.sql.showpartitions import show_partitions
+from embedded_starrocks.sql.words import Words, like_pattern
 from embedded_starrocks.storage.metadata import SCHEMA, Column, Relation
 
 _RESULT = Callable[[Context, Words], ResultSet]
@@ -39,21 +40,6 @@ def show(context: Context, found: list[Token], sql: str) -> ResultSet:
         raise unsupported(dialect.text_of(found, sql)[:120])
     words.name()
     return handler(context, words)
-
-
-def like_pattern(pattern: str) -> re.Pattern[str]:
-    """A LIKE pattern of SHOW as a regular expression, without case."""
-    parts = []
-    escaped = False
-    for letter in pattern:
-        if escaped:
-            parts.append(re.escape(letter))
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        else:
-            parts.append({"%": ".*", "_": "."}.get(letter, re.escape(letter)))
-    return re.compile("".join(parts) + r"\Z", re.IGNORECASE | re.DOTALL)
 
 
 def _filter(words: Words, rows: list[Row], column: int = 0) -> list[Row]:
@@ -301,14 +287,6 @@ def _load(context: Context, words: Words) -> ResultSet:
     return table_of([*names, "CreateTime"], text_rows)
 
 
-def _partitions(context: Context, words: Words) -> ResultSet:
-    words.expect("FROM")
-    relation = find_relation(context.scope(), words.table())
-    context.require_reads([relation])
-    rows: list[Row] = [(str(relation.id), relation.name, "NORMAL", relation.partition_by)]
-    return table_of(["PartitionId", "PartitionName", "State", "PartitionKey"], rows)
-
-
 def _fixed(names: list[str], rows: list[Row]) -> _RESULT:
     """A SHOW whose answer never changes."""
     return lambda _context, _words: table_of(names, rows)
@@ -335,7 +313,7 @@ _SHOW: dict[str, _RESULT] = {
     "VARIABLES": _variables,
     "PROCESSLIST": _processlist,
     "LOAD": _load,
-    "PARTITIONS": _partitions,
+    "PARTITIONS": show_partitions,
     "GRANTS": showaccounts.show_grants,
     "USERS": showaccounts.show_users,
     "ROLES": showaccounts.show_roles,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedded_starrocks.sql.partitiondefs import partition_clause
 from embedded_starrocks.storage.metadata import Column, Relation
 
 
@@ -48,7 +49,7 @@ def show_create_sql(relation: Relation) -> str:
     if relation.comment:
         lines.append(f"COMMENT {_string(relation.comment)}")
     if relation.partition_by:
-        lines.append(f"PARTITION BY {relation.partition_by}")
+        lines.append(f"PARTITION BY {partition_clause(relation)}")
     if relation.distributed_by and relation.refresh != "SYNC":
         lines.append(f"DISTRIBUTED BY {relation.distributed_by}")
     if relation.order_by:

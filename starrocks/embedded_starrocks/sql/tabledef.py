@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from sqlglot import exp
 
 from embedded_starrocks.errors import duplicate_column, semantic_error, unsupported
+from embedded_starrocks.sql.partitiondefs import with_partitions
+from embedded_starrocks.sql.partitions import scheme_of
 from embedded_starrocks.sql.rowexpr import parse_row_expression
 from embedded_starrocks.sql.tablewords import TableWords
 from embedded_starrocks.sql.types import from_sqlglot
@@ -208,14 +211,14 @@ def relation_from(create: exp.Create, db: str, name: str, columns: tuple[Column,
     _check_keys(model, keys, columns)
     _check_values(model, keys, columns)
     keys = tuple(column.name for column in columns[: len(keys)])
-    _check_distribution(model, keys, clauses.distributed_by)
+    check_distribution(model, keys, clauses.distributed_by)
     if model == "PRIMARY":
         columns = tuple(
             dataclasses.replace(column, nullable=False) if column.name in keys else column
             for column in columns
         )
     properties = {"replication_num": "1", **clauses.properties}
-    return Relation(
+    relation = Relation(
         db=db,
         name=check_name(name),
         kind="TABLE",
@@ -228,6 +231,35 @@ def relation_from(create: exp.Create, db: str, name: str, columns: tuple[Column,
         order_by=clauses.order_by,
         properties=tuple(sorted(properties.items())),
     )
+    relation = with_partitions(relation)
+    _check_partitions(relation)
+    check_dynamic(properties)
+    return relation
+
+
+def check_dynamic(properties: Mapping[str, str]) -> None:
+    """Nobody here would make the partitions of tomorrow: rows would be refused one day."""
+    if properties.get("dynamic_partition.enable", "false").lower() == "true":
+        raise unsupported("dynamic_partition; use PARTITION BY date_trunc('day', column)")
+
+
+def _check_partitions(relation: Relation) -> None:
+    """Rows of one key must lie in one partition, but for DUPLICATE tables."""
+    scheme = scheme_of(relation)
+    for name in scheme.columns if scheme is not None else ():
+        column = relation.column(name)
+        if column is None:
+            raise semantic_error(f"Partition column[{name}] does not exist in table")
+        if relation.key_model != "DUPLICATE" and column.name not in relation.keys:
+            raise semantic_error(
+                f"The partition column[{name}] must be a key column ({relation.key_model} KEY)"
+            )
+
+
+def columns_in(clause: str) -> list[str]:
+    """The names in ORDER BY's (a, b)."""
+    inside = clause.strip().removeprefix("(").removesuffix(")")
+    return [name.strip().strip("`") for name in inside.split(",") if name.strip()]
 
 
 def _check_columns(columns: tuple[Column, ...]) -> None:
@@ -269,7 +301,7 @@ def _check_keys(model: str, keys: tuple[str, ...], columns: tuple[Column, ...]) 
             )
 
 
-def _check_distribution(model: str, keys: tuple[str, ...], distributed_by: str) -> None:
+def check_distribution(model: str, keys: tuple[str, ...], distributed_by: str) -> None:
     """Rows of one key must lie together, but for DUPLICATE tables."""
     inside = distributed_by.removeprefix("HASH(").partition(")")[0]
     if model == "DUPLICATE" or not distributed_by.startswith("HASH("):

@@ -129,22 +129,31 @@ def _take_expression(part: list[Token], at: int, name: str, sql: str, words: Tab
 
 
 def _without_clauses(found: list[Token], at: int, sql: str, words: TableWords) -> list[Token]:
-    """The clauses without ROLLUP (...) and without PARTITION BY RANGE or LIST."""
+    """The clauses without ROLLUP (...) and without PARTITION BY RANGE or LIST.
+
+    Partitions made in advance, PARTITION BY date_trunc(...) (START ...), are left out, too: they
+    are made when rows come.
+    """
     kept = found[:at]
     while at < len(found):
         if is_word(found[at], "ROLLUP") and at + 1 < len(found):
             at = matching(found, at + 1) + 1
+        elif found[at].token_type == TokenType.L_PAREN and _opens(found, at, "START"):
+            at = matching(found, at) + 1
         elif is_word(found[at], "SELECT", "WITH"):
             return [*kept, *found[at:]]
         elif start := _range_start(found, at):
             end = _clause_end(found, start)
-            text = sql[found[start].start : found[end - 1].end + 1]
-            words.partition_by = " ".join(text.split())
+            words.partition_by = sql[found[start].start : found[end - 1].end + 1]
             at = end
         else:
             kept.append(found[at])
             at += 1
     return kept
+
+
+def _opens(found: list[Token], at: int, word: str) -> bool:
+    return at + 1 < len(found) and is_word(found[at + 1], word)
 
 
 def _range_start(found: list[Token], at: int) -> int:

@@ -19,7 +19,7 @@ from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.words import Words
 from embedded_starrocks.storage.engine import STAGE_DATABASE
 from embedded_starrocks.storage.labels import VISIBLE, Label, LabelExists
-from embedded_starrocks.storage.metadata import Relation
+from embedded_starrocks.storage.metadata import Relation, same_shape
 from embedded_starrocks.storage.tables import apply_stage, count_rows
 
 # What may stand between BEGIN and COMMIT, by first word.
@@ -116,7 +116,7 @@ def _end(found: list[Token], sql: str, word: str) -> None:
 
 def _require_unchanged(context: Context, relation: Relation) -> None:
     now = context.catalog.relation(relation.db, relation.name)
-    if now is None or now.id != relation.id or now.columns != relation.columns:
+    if now is None or not same_shape(now, relation):
         raise semantic_error(f"table {relation.db}.{relation.name} was changed meanwhile")
 
 

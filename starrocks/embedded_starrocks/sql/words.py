@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
 from embedded_starrocks.errors import syntax_error
@@ -23,6 +25,10 @@ class Words:
     def peek(self, ahead: int = 0) -> str:
         at = self._at + ahead
         return self._tokens[at].text.upper() if at < len(self._tokens) else ""
+
+    def kind(self) -> TokenType | None:
+        """The type of the token that comes next."""
+        return None if self.done else self._tokens[self._at].token_type
 
     def accept(self, *words: str) -> bool:
         """Take the given words if they come next."""
@@ -97,3 +103,18 @@ class Words:
     def error(self, problem: str) -> Exception:
         near = self._tokens[self._at].text if not self.done else "the end"
         return syntax_error(f"{problem} near '{near}'")
+
+
+def like_pattern(pattern: str) -> re.Pattern[str]:
+    """A LIKE pattern of SHOW as a regular expression, without case."""
+    parts = []
+    escaped = False
+    for letter in pattern:
+        if escaped:
+            parts.append(re.escape(letter))
+            escaped = False
+        elif letter == "\\":
+            escaped = True
+        else:
+            parts.append({"%": ".*", "_": "."}.get(letter, re.escape(letter)))
+    return re.compile("".join(parts) + r"\Z", re.IGNORECASE | re.DOTALL)

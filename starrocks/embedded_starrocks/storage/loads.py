@@ -20,10 +20,11 @@ import duckdb
 import structlog
 
 from embedded_starrocks.errors import SqlError
+from embedded_starrocks.sql.partitions import outside
 from embedded_starrocks.sql.translate import translated
 from embedded_starrocks.storage import staging
 from embedded_starrocks.storage.labels import ABORTED, COMMITTED, PREPARED, VISIBLE, Label
-from embedded_starrocks.storage.metadata import SCHEMA, Relation
+from embedded_starrocks.storage.metadata import SCHEMA, Relation, same_shape
 from embedded_starrocks.storage.readers import LoadError, LoadOptions
 from embedded_starrocks.storage.staging import Staged
 from embedded_starrocks.storage.store import Store
@@ -152,7 +153,7 @@ class Loads:
     def _same_table(self, planned: Relation) -> Relation:
         """The table as it is now; it may have been dropped or altered since the load began."""
         now = self._store.catalog.relation(planned.db, planned.name)
-        if now is None or now.id != planned.id or now.columns != planned.columns:
+        if now is None or not same_shape(now, planned):
             raise LoadError(f"table {planned.db}.{planned.name} was changed while the load ran")
         return now
 
@@ -269,6 +270,9 @@ class Loads:
             if relation is None:
                 raise LoadError(f"table {db}.{table} is gone")
             kept = _prepared_table(label.txn_id, part)
+            # A partition may have been dropped since.
+            if gone := outside(self._store.catalog, relation):
+                connection.execute(f"DELETE FROM {kept} WHERE {gone}")
             apply_stage(connection, relation, kept, _merge_of(merge))
             self._store.note_change(relation.id)
         self._drop_prepared(connection, label)

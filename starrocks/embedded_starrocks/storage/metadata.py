@@ -12,10 +12,12 @@ import duckdb
 from sqlglot import exp
 
 from embedded_starrocks.sql.types import ColumnType, from_sqlglot
+from embedded_starrocks.storage import partitions
+from embedded_starrocks.storage.partitions import Partition
 from embedded_starrocks.storage.rights import Rights, read_rights
 
 SCHEMA = "__starrocks"
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 
 _TABLES = f"""
 CREATE SCHEMA IF NOT EXISTS {SCHEMA};
@@ -133,6 +135,8 @@ class Relation:
     is_active: bool = True
     id: int = 0
     refreshed_at: datetime.datetime | None = None
+    # Of RANGE and LIST only; the others come with the rows (see `sql/partitions.py`).
+    partitions: tuple[Partition, ...] = ()
 
     def column(self, name: str) -> Column | None:
         wanted = name.lower()
@@ -168,9 +172,18 @@ class Catalog:
         return sorted(found, key=lambda relation: relation.name)
 
 
-def create_metadata(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of an empty file, or bring those of an older one up to this layout."""
-    connection.execute(_TABLES)
+def same_shape(now: Relation, planned: Relation) -> bool:
+    """Whether rows that were checked for a table as it was planned still fit it."""
+    kept = {each.id for each in planned.partitions} <= {each.id for each in now.partitions}
+    return now.id == planned.id and now.columns == planned.columns and kept
+
+
+def create_metadata(connection: duckdb.DuckDBPyConnection) -> int:
+    """Make the tables of an empty file, or bring those of an older one up to this layout.
+
+    The version that the file had; of layouts before 3 RANGE and LIST partitions are still to read.
+    """
+    connection.execute(_TABLES + partitions.TABLE)
     row = connection.execute(f"SELECT version FROM {SCHEMA}.layout").fetchone()
     if row is not None and row[0] > LAYOUT_VERSION:
         raise ValueError(
@@ -181,6 +194,7 @@ def create_metadata(connection: duckdb.DuckDBPyConnection) -> None:
     if row is None or row[0] < LAYOUT_VERSION:
         connection.execute(f"DELETE FROM {SCHEMA}.layout")
         connection.execute(f"INSERT INTO {SCHEMA}.layout VALUES ({LAYOUT_VERSION})")
+    return LAYOUT_VERSION if row is None else int(row[0])
 
 
 def parse_type(text: str) -> ColumnType:
@@ -208,9 +222,10 @@ def read_catalog(connection: duckdb.DuckDBPyConnection) -> Catalog:
                 **json.loads(extra),
             )
         )
+    known = partitions.read_partitions(connection)
     relations = {}
     for row in connection.execute(f"SELECT * FROM {SCHEMA}.relations").fetchall():
-        relation = _relation(row, tuple(columns.get(row[0], ())))
+        relation = _relation(row, tuple(columns.get(row[0], ())), known.get(row[0], ()))
         relations[relation.db.lower(), relation.name.lower()] = relation
     return Catalog(
         databases=tuple(name for (name,) in databases),
@@ -228,7 +243,9 @@ def _cached_type(text: str) -> ColumnType:
     return _TYPES[text]
 
 
-def _relation(row: tuple[Any, ...], columns: tuple[Column, ...]) -> Relation:
+def _relation(
+    row: tuple[Any, ...], columns: tuple[Column, ...], found: tuple[Partition, ...]
+) -> Relation:
     return Relation(
         id=row[0],
         db=row[1],
@@ -246,6 +263,7 @@ def _relation(row: tuple[Any, ...], columns: tuple[Column, ...]) -> Relation:
         is_active=row[13],
         refreshed_at=row[16],
         columns=columns,
+        partitions=found,
     )
 
 
@@ -274,6 +292,8 @@ def insert_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -
         ],
     )
     insert_columns(connection, new_id, relation.columns, relation.keys)
+    fresh = tuple(dataclasses.replace(each, id=0) for each in relation.partitions)
+    partitions.replace_partitions(connection, new_id, fresh)
     return dataclasses.replace(relation, id=new_id)
 
 
@@ -308,6 +328,7 @@ def insert_columns(
 
 
 def delete_relation(connection: duckdb.DuckDBPyConnection, relation: Relation) -> None:
+    partitions.delete_partitions(connection, relation.id)
     connection.execute(f"DELETE FROM {SCHEMA}.columns WHERE relation_id = ?", [relation.id])
     connection.execute(f"DELETE FROM {SCHEMA}.relations WHERE id = ?", [relation.id])
 

@@ -46,6 +46,7 @@ class LoadOptions:
     strict: bool = True
     partial_update: bool = False
     merge_condition: str = ""
+    partitions: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from embedded_starrocks.errors import SqlError
+from embedded_starrocks.sql.partitions import OUTSIDE, outside
 from embedded_starrocks.sql.rowexpr import row_sql, with_generated
 from embedded_starrocks.sql.values import always_fits, converted, default_value
 from embedded_starrocks.storage.engine import STAGE_DATABASE
@@ -235,6 +236,9 @@ def _plan(
     if options.where:
         names = _names_of(relation, reader)
         skipped = f"NOT coalesce({row_sql(catalog, options.where, names, relation)}, false)"
+    if gone := outside(catalog, relation, options.partitions, _values_of(relation)):
+        wanted = "" if skipped == "false" else f"NOT ({skipped}) AND "
+        problems.append((f"{wanted}{gone}", text_literal(OUTSIDE)))
     columns = tuple(
         column.name for column in relation.columns if column.name in given or column.name in derived
     )
@@ -248,6 +252,16 @@ def _also(outputs: list[str]) -> str:
 def _value_of(column: Column) -> str:
     """The name under which a column's converted value is computed."""
     return quoted(f"__v_{column.name}")
+
+
+def _values_of(relation: Relation) -> Callable[[str], str | None]:
+    """What a column's name means in a condition over converted values."""
+
+    def name_of(name: str) -> str | None:
+        column = relation.column(name)
+        return None if column is None else f"__v_{column.name}"
+
+    return name_of
 
 
 def _names_of(relation: Relation, reader: Reader) -> Callable[[str], str | None]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator
 
 import duckdb
+import structlog
 
-from embedded_starrocks.errors import StartupError
+from embedded_starrocks.errors import SqlError, StartupError
 from embedded_starrocks.mysql.auth import stored_hash
 from embedded_starrocks.sql.infoschema import create_views
 from embedded_starrocks.sql.macros import create_macros
+from embedded_starrocks.sql.partitiondefs import with_partitions
 from embedded_starrocks.sql.plans import PlanCache
 from embedded_starrocks.storage.engine import Engine
 from embedded_starrocks.storage.labels import Labels
@@ -22,10 +25,16 @@ from embedded_starrocks.storage.metadata import (
     create_metadata,
     quoted,
     read_catalog,
+    update_relation,
 )
+from embedded_starrocks.storage.partitions import replace_partitions
 from embedded_starrocks.storage.rights import ROOT
 
+log = structlog.get_logger("embedded_starrocks")
+
 ESTIMATE_SECONDS = 10.0
+# The first layout that keeps RANGE and LIST partitions one by one.
+WITH_PARTITIONS = 3
 # DuckDB's own schemas, and ours, can't be names of databases.
 RESERVED_DATABASES = frozenset(
     {"main", "temp", "system", "pg_catalog", "information_schema", "embedded_starrocks", "sys"}
@@ -45,7 +54,8 @@ class Store:
         self._estimated_at = -ESTIMATE_SECONDS
         try:
             with engine.write() as connection:
-                create_metadata(connection)
+                if create_metadata(connection) < WITH_PARTITIONS:
+                    _read_partitions(connection)
                 create_macros(connection)
                 create_views(connection)
                 self._set_root(connection, root_password)
@@ -104,6 +114,20 @@ class Store:
             f"INSERT INTO {SCHEMA}.users (name, password_hash) VALUES (?, ?)",
             [ROOT, stored_hash(password)],
         )
+
+
+def _read_partitions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring tables of an older layout, which kept PARTITION BY as text, up to date."""
+    for relation in read_catalog(connection).relations.values():
+        try:
+            now = with_partitions(relation)
+        except SqlError as error:
+            # It was never checked: the table goes on without partitions, as it did so far.
+            log.warning("partitions_not_read", table=relation.name, error=error.message)
+            now = dataclasses.replace(relation, partition_by="")
+        if now is not relation:
+            update_relation(connection, relation, partition_by=now.partition_by)
+            replace_partitions(connection, relation.id, now.partitions)
 
 
 def create_database(connection: duckdb.DuckDBPyConnection, name: str) -> None:
