@@ -1,10 +1,13 @@
-"""The port 9030: accepts connections and serves each until it ends."""
+"""The port 9030: accepts connections and gives each a thread until it ends."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
 
 import structlog
 
@@ -16,6 +19,9 @@ from embedded_starrocks.sql.context import Sessions
 from embedded_starrocks.storage.store import Store
 
 log = structlog.get_logger("embedded_starrocks")
+# How often time limits are looked at, and how often a stopping server asks again.
+_LOOK_SECONDS = 0.2
+_BACKLOG = 128
 
 
 class MysqlListener:
@@ -32,49 +38,102 @@ class MysqlListener:
         self._tls = tls
         self._sessions = sessions
         self._max_connections = max_connections
-        self._threads = ThreadPoolExecutor(max_connections, thread_name_prefix="sql")
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._lock = threading.Lock()
+        self._connections: dict[threading.Thread, Connection] = {}
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, host: str, port: int) -> int:
         """Listen; the port that was taken (another one than asked for when that was 0)."""
-        self._server = await asyncio.start_server(self._accept, host, port, limit=1 << 20)
-        bound: int = self._server.sockets[0].getsockname()[1]
+        listening = socket.create_server((host, port), backlog=_BACKLOG)
+        listening.setblocking(False)
+        self._tasks = [
+            asyncio.create_task(self._accept(listening)),
+            asyncio.create_task(self._watch()),
+        ]
+        bound: int = listening.getsockname()[1]
         return bound
 
     async def stop(self) -> None:
         """Close the port and every connection; running statements are interrupted."""
-        if self._server is not None:
-            self._server.close()
-        for session in self._sessions.all():
-            session.kill(whole_connection=True)
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._end_all)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        try:
-            await self._serve(reader, writer)
-        finally:
-            writer.close()
+    def _end_all(self) -> None:
+        while threads := self._living():
+            # Again and again: a statement may begin just behind an interruption.
+            for session in self._sessions.all():
+                session.kill(whole_connection=True)
+            for connection in threads.values():
+                connection.disconnect()
+            next(iter(threads)).join(_LOOK_SECONDS)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = str((writer.get_extra_info("peername") or ("unknown",))[0])
-        stream = PacketStream(reader, writer, MAX_PACKET)
-        if len(self._tasks) > self._max_connections:
-            error = SqlError(1040, "08004", f"Too many connections (limit {self._max_connections})")
-            await stream.send(handshake.error_packet(error))
+    def _living(self) -> dict[threading.Thread, Connection]:
+        with self._lock:
+            return dict(self._connections)
+
+    async def _watch(self) -> None:
+        """Stop statements that reach their time limit."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            for connection in self._living().values():
+                connection.limit.look(now)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with listening:
+            while True:
+                try:
+                    connection, peer = await loop.sock_accept(listening)
+                except OSError as error:
+                    # Out of file handles, or a client that was gone again.
+                    log.warning("accept_failed", problem=str(error))
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    continue
+                self._admit(connection, str(peer[0]))
+
+    def _admit(self, accepted: socket.socket, peer: str) -> None:
+        accepted.setblocking(True)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream = PacketStream(accepted, MAX_PACKET)
+        if len(self._living()) < self._max_connections:
+            connection = Connection(stream, self._store, self._sessions, peer, self._tls)
+            thread = threading.Thread(
+                target=self._serve, args=(connection, stream, peer), name="sql", daemon=True
+            )
+            with self._lock:
+                self._connections[thread] = connection
+            self._begin(thread, stream)
             return
-        connection = Connection(stream, self._store, self._sessions, self._threads, peer, self._tls)
+        error = SqlError(1040, "08004", f"Too many connections (limit {self._max_connections})")
+        with contextlib.suppress(EOFError):
+            # It fits into the socket's buffer, which is empty: this waits for nobody.
+            stream.send(handshake.error_packet(error))
+        stream.close()
+
+    def _begin(self, thread: threading.Thread, stream: PacketStream) -> None:
         try:
-            await connection.serve(writer)
-        except (EOFError, TimeoutError):
-            # The client went away, or never logged in.
+            thread.start()
+        except RuntimeError as error:
+            # The system gives no more threads; the client sees its connection end.
+            log.warning("connection_refused", problem=str(error))
+            with self._lock:
+                del self._connections[thread]
+            stream.close()
+
+    def _serve(self, connection: Connection, stream: PacketStream, peer: str) -> None:
+        try:
+            connection.serve()
+        except (EOFError, OSError):
+            # The client went away, was silent for too long or never logged in.
             return
         except ProtocolError as error:
             log.warning("protocol_error", peer=peer, problem=str(error))
+        except Exception:  # a defect ends this connection only, and is told
+            log.exception("connection_failed", peer=peer)
+        finally:
+            stream.close()
+            with self._lock:
+                del self._connections[threading.current_thread()]

@@ -5,13 +5,15 @@ Source: MySQL internals manual, "MySQL Packets" and "Protocol Basics".
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import socket
 import ssl
 import struct
-
-from embedded_starrocks.mysql.tls import TlsChannel
+import time
 
 MAX_PAYLOAD = 0xFFFFFF
+_READ_AHEAD = 1 << 16
+_LEAST_WAIT = 0.001
 
 
 class ProtocolError(Exception):
@@ -89,33 +91,50 @@ class PayloadReader:
 
 
 class PacketStream:
-    """Whole payloads over one connection, with the sequence numbers kept."""
+    """Whole payloads over one blocking connection, with the sequence numbers kept.
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, max_bytes: int
-    ) -> None:
-        self._reader = reader
-        self._writer = writer
+    One thread reads and writes; `disconnect` may be called by any.
+    """
+
+    def __init__(self, connection: socket.socket, max_bytes: int) -> None:
+        self._socket = connection
         self._max_bytes = max_bytes
         self._sequence = 0
-        self._tls: TlsChannel | None = None
+        self._unread = bytearray()
+        self._reads_ahead = False
 
     def restart(self) -> None:
         """Each command starts a new count of packets."""
         self._sequence = 0
 
-    async def start_tls(self, tls: ssl.SSLContext) -> None:
-        """Go on encrypted. Raises EOFError when the peer's handshake fails."""
-        channel = TlsChannel(tls, self._reader, self._writer)
-        await channel.handshake()
-        self._tls = channel
+    def read_ahead(self) -> None:
+        """From now on take what has come at once; before TLS nothing may be taken from it."""
+        self._reads_ahead = True
 
-    async def read(self) -> bytes:
-        """One payload. Raises ProtocolError, or EOFError when the peer is gone."""
+    def start_tls(self, tls: ssl.SSLContext, within: float) -> None:
+        """Go on encrypted. Raises EOFError when the peer's handshake fails."""
+        self._socket.settimeout(within)
+        try:
+            self._socket = tls.wrap_socket(self._socket, server_side=True)
+        except (ConnectionError, ssl.SSLError):
+            raise EOFError from None
+
+    def disconnect(self) -> None:
+        """End the connection for both sides; whoever reads or writes finds it ended."""
+        with contextlib.suppress(OSError):
+            # The plain shutdown, also under TLS: another thread may be in the middle of a record.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def read(self, within: float) -> bytes:
+        """One payload. Raises ProtocolError, EOFError when the peer is gone, or TimeoutError."""
+        deadline = time.monotonic() + within
         parts: list[bytes] = []
         total = 0
         while True:
-            header = await self._exactly(4)
+            header = self._exactly(4, deadline)
             size = int.from_bytes(header[:3], "little")
             if header[3] != self._sequence:
                 raise ProtocolError(f"packet {header[3]} came where {self._sequence} was due")
@@ -123,17 +142,26 @@ class PacketStream:
             total += size
             if total > self._max_bytes:
                 raise ProtocolError(f"packet larger than {self._max_bytes} bytes")
-            parts.append(await self._exactly(size))
+            parts.append(self._exactly(size, deadline))
             if size < MAX_PAYLOAD:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _exactly(self, count: int) -> bytes:
-        try:
-            if self._tls is not None:
-                return await self._tls.exactly(count)
-            return await self._reader.readexactly(count)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            raise EOFError from None
+    def _exactly(self, count: int, deadline: float) -> bytes:
+        unread = self._unread
+        while len(unread) < count:
+            missing = count - len(unread)
+            wanted = _READ_AHEAD if self._reads_ahead else min(missing, _READ_AHEAD)
+            self._socket.settimeout(max(deadline - time.monotonic(), _LEAST_WAIT))
+            try:
+                piece = self._socket.recv(wanted)
+            except (ConnectionError, ssl.SSLError):
+                raise EOFError from None
+            if not piece:
+                raise EOFError
+            unread += piece
+        taken = bytes(unread[:count])
+        del unread[:count]
+        return taken
 
     def frame(self, payload: bytes) -> bytes:
         """The payload as packets on the wire, split at 16 MiB."""
@@ -165,14 +193,13 @@ class PacketStream:
         self._sequence = sequence
         return b"".join(parts)
 
-    async def send(self, *payloads: bytes) -> None:
-        await self.send_raw(b"".join([self.frame(payload) for payload in payloads]))
+    def send(self, *payloads: bytes) -> None:
+        self.send_raw(b"".join([self.frame(payload) for payload in payloads]))
 
-    async def send_raw(self, framed: bytes) -> None:
+    def send_raw(self, framed: bytes) -> None:
+        """Send what is framed, however slowly the peer reads; EOFError when it is gone."""
+        self._socket.settimeout(None)
         try:
-            if self._tls is not None:
-                framed = self._tls.wrapped(framed)
-            self._writer.write(framed)
-            await self._writer.drain()
-        except ConnectionError:
+            self._socket.sendall(framed)
+        except (ConnectionError, ssl.SSLError):
             raise EOFError from None

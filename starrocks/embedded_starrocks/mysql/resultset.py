@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import decimal
+import functools
 import json
 import math
 import re
@@ -183,6 +184,7 @@ def kind_of(duckdb_type: str) -> tuple[int, Format]:
     return VAR_STRING, _text
 
 
+@functools.lru_cache(maxsize=4096)
 def column_definition(column: ResultColumn) -> bytes:
     """ColumnDefinition41 of one column."""
     code, _ = kind_of(column.type)

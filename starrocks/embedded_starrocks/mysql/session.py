@@ -1,17 +1,17 @@
 """One client connection: login, then one command after another.
 
-A failed login ends the connection after the error packet. Statements run in threads, so that a
-long query of one session never holds up another.
+A failed login ends the connection after the error packet. Each connection has a thread of its own
+that reads, runs the statement and sends its rows: handing a statement from thread to thread took
+longer than a small query does.
 """
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import ssl
-from collections.abc import Iterator
-from concurrent.futures import Executor
-from typing import TypeVar
+import threading
+import time
+from collections.abc import Callable
 
 import structlog
 
@@ -21,6 +21,7 @@ from embedded_starrocks.mysql.auth import PLUGIN, new_nonce, scramble_matches
 from embedded_starrocks.mysql.packets import PacketStream, PayloadReader, ProtocolError, lenenc_int
 from embedded_starrocks.mysql.resultset import (
     Done,
+    ResultColumn,
     ResultSet,
     Row,
     column_definition,
@@ -33,16 +34,43 @@ from embedded_starrocks.sql.executor import Result, execute, statements
 from embedded_starrocks.storage.store import Store
 
 log = structlog.get_logger("embedded_starrocks")
-Answer = TypeVar("Answer")
 
 MAX_PACKET = 64 * 1024 * 1024
 LOGIN_SECONDS = 10.0
+# A result is sent in pieces of at least this size, and a small one at once.
+_SEND_BYTES = 1 << 16
 MAX_SECONDS = 28_800
 INTERRUPTED = 1317
 _QUERIES = ("SELECT", "WITH", "(", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "SET", "USE", "KILL")
 _QUIT, _INIT_DB, _QUERY, _FIELD_LIST, _STATISTICS, _PING = 0x01, 0x02, 0x03, 0x04, 0x09, 0x0E
 _CHANGE_USER, _PREPARE, _EXECUTE, _LONG_DATA, _CLOSE, _RESET = 0x11, 0x16, 0x17, 0x18, 0x19, 0x1A
 _SET_OPTION, _RESET_CONNECTION, _PROCESS_KILL = 0x1B, 0x1F, 0x0C
+
+
+class Limit:
+    """The time limit of the running statement, looked at by another thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: tuple[float, float, Callable[[float], None]] | None = None
+
+    def begin(self, seconds: float, stop: Callable[[float], None]) -> None:
+        """A statement begins; `stop` is called with its limit when it takes longer."""
+        with self._lock:
+            self._running = (time.monotonic() + seconds, seconds, stop)
+
+    def end(self) -> None:
+        """It has ended; a later one is never stopped in its place."""
+        with self._lock:
+            self._running = None
+
+    def look(self, now: float) -> None:
+        """Stop what runs for too long."""
+        with self._lock:
+            if self._running is not None and self._running[0] <= now:
+                _, seconds, stop = self._running
+                self._running = None
+                stop(seconds)
 
 
 class _LoginFailed(SqlError):
@@ -57,31 +85,38 @@ class Connection:
         stream: PacketStream,
         store: Store,
         sessions: Sessions,
-        threads: Executor,
         peer: str,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._stream = stream
         self._store = store
         self._sessions = sessions
-        self._threads = threads
         self._peer = peer
         self._tls = tls
         self._multi_statements = False
         self._prepared = prepared.Statements()
         self._id = sessions.new_id()
-        self._timer: asyncio.TimerHandle | None = None
+        self._limit = Limit()
 
-    async def serve(self, disconnect: asyncio.StreamWriter) -> None:
-        """From greeting to farewell. Raises EOFError when the peer is gone."""
-        session = await asyncio.wait_for(self._login(), LOGIN_SECONDS)
+    @property
+    def limit(self) -> Limit:
+        """The time limit of what runs; for whoever watches over it."""
+        return self._limit
+
+    def disconnect(self) -> None:
+        """End the connection, from any thread."""
+        self._stream.disconnect()
+
+    def serve(self) -> None:
+        """From greeting to farewell. Raises EOFError when the peer is gone, or TimeoutError."""
+        session = self._login()
         if session is None:
             return
-        session.disconnect = disconnect.close
+        session.disconnect = self._stream.disconnect
         context = Context(session, self._sessions)
         self._sessions.add(session)
         try:
-            while await self._command(context):
+            while self._command(context):
                 pass
         finally:
             self._sessions.remove(session)
@@ -89,19 +124,19 @@ class Connection:
 
     # Login
 
-    async def _login(self) -> Session | None:
+    def _login(self) -> Session | None:
         nonce = new_nonce()
-        await self._stream.send(handshake.greeting(self._id, nonce, self._tls is not None))
+        self._stream.send(handshake.greeting(self._id, nonce, self._tls is not None))
         try:
-            first = await self._stream.read()
+            first = self._stream.read(LOGIN_SECONDS)
             if self._tls is not None and handshake.is_tls_request(first):
-                await self._stream.start_tls(self._tls)
-                first = await self._stream.read()
+                self._stream.start_tls(self._tls, LOGIN_SECONDS)
+                first = self._stream.read(LOGIN_SECONDS)
             login = handshake.parse_login(first)
             scramble = login.scramble
             if login.plugin != PLUGIN:
-                await self._stream.send(handshake.switch_plugin(nonce))
-                scramble = await self._stream.read()
+                self._stream.send(handshake.switch_plugin(nonce))
+                scramble = self._stream.read(LOGIN_SECONDS)
             self._check_password(login.user, nonce, scramble)
             session = Session(
                 id=self._id,
@@ -114,10 +149,11 @@ class Connection:
                 Context(session, self._sessions).use(login.database)
         except SqlError as error:
             log.info("login_refused", peer=self._peer, code=error.code)
-            await self._stream.send(handshake.error_packet(error))
+            self._stream.send(handshake.error_packet(error))
             return None
+        self._stream.read_ahead()
         self._multi_statements = bool(login.capabilities & handshake.MULTI_STATEMENTS)
-        await self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
+        self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
         return session
 
     def _check_password(self, user: str, nonce: bytes, scramble: bytes) -> None:
@@ -136,20 +172,11 @@ class Connection:
 
     # Commands
 
-    async def _read_command(self, context: Context) -> bytes:
-        """The next command; a client that is silent for wait_timeout is sent away."""
-        self._stream.restart()
-        idle = asyncio.get_running_loop().call_later(
-            _seconds(context, "wait_timeout"), context.session.disconnect
-        )
-        try:
-            return await self._stream.read()
-        finally:
-            idle.cancel()
-
-    async def _command(self, context: Context) -> bool:
+    def _command(self, context: Context) -> bool:
         """Answer one command; False when the client says goodbye."""
-        payload = await self._read_command(context)
+        self._stream.restart()
+        # A client that is silent for wait_timeout is sent away.
+        payload = self._stream.read(_seconds(context, "wait_timeout"))
         if not payload:
             raise ProtocolError("empty command")
         command, body = payload[0], payload[1:]
@@ -160,9 +187,9 @@ class Connection:
         session.timed_out_after = 0.0
         session.started = datetime.datetime.now(datetime.UTC)
         try:
-            await self._answer(context, command, body)
+            self._answer(context, command, body)
         except SqlError as error:
-            await self._stream.send(handshake.error_packet(_told(session, error)))
+            self._stream.send(handshake.error_packet(_told(session, error)))
             if isinstance(error, _LoginFailed):
                 return False
         except (EOFError, ProtocolError):
@@ -170,66 +197,66 @@ class Connection:
         except Exception as error:  # a defect must not end the client's connection
             log.exception("statement_failed", statement=session.statement[:500])
             problem = f"internal error of embedded StarRocks: {type(error).__name__}: {error}"
-            await self._stream.send(handshake.error_packet(execution_error(problem)))
+            self._stream.send(handshake.error_packet(execution_error(problem)))
         finally:
-            self._cancel_timer()
+            self._limit.end()
             session.statement = ""
             session.started = datetime.datetime.now(datetime.UTC)
         return True
 
-    async def _answer(self, context: Context, command: int, body: bytes) -> None:
+    def _answer(self, context: Context, command: int, body: bytes) -> None:
         if command == _QUERY:
-            await self._query(context, _decoded(body))
+            self._query(context, _decoded(body))
         elif command == _PING:
-            await self._ok()
+            self._ok()
         elif command == _INIT_DB:
             context.use(_decoded(body))
-            await self._ok()
+            self._ok()
         elif command == _PREPARE:
             statement = self._prepared.add(_decoded(body))
-            await self._stream.send_raw(statement.prepare_answer(self._stream))
+            self._stream.send_raw(statement.prepare_answer(self._stream))
         elif command == _EXECUTE:
-            await self._execute(context, body)
+            self._execute(context, body)
         elif command in (_LONG_DATA, _CLOSE):
             # These two have no answer.
             (self._prepared.close if command == _CLOSE else self._prepared.long_data)(body)
         elif command == _RESET:
             self._prepared.reset(body)
-            await self._ok()
+            self._ok()
         else:
-            await self._answer_rest(context, command, body)
+            self._answer_rest(context, command, body)
 
-    async def _answer_rest(self, context: Context, command: int, body: bytes) -> None:
+    def _answer_rest(self, context: Context, command: int, body: bytes) -> None:
         """Commands about the connection itself."""
         if command == _RESET_CONNECTION:
             self._prepared = prepared.Statements()
             context.session.reset(context.session.user)
-            await self._ok()
+            self._ok()
         elif command == _SET_OPTION:
             self._multi_statements = body[:2] == b"\0\0"
-            await self._stream.send(handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
+            self._stream.send(handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
         elif command == _STATISTICS:
-            await self._stream.send(f"Sessions: {len(self._sessions.all())}".encode())
+            self._stream.send(f"Sessions: {len(self._sessions.all())}".encode())
         elif command == _FIELD_LIST:
-            await self._field_list(context, body)
+            self._field_list(context, body)
         elif command == _PROCESS_KILL:
             kill = f"KILL {int.from_bytes(body[:4], 'little')}"
-            await self._run(context, *statements(kill)[0])
-            await self._ok()
+            self._run(context, *statements(kill)[0])
+            self._ok()
         elif command == _CHANGE_USER:
-            await self._change_user(context, body)
+            self._change_user(context, body)
         else:
             raise SqlError(1047, "08S01", f"Unknown command 0x{command:02x}")
 
-    async def _change_user(self, context: Context, body: bytes) -> None:
+    def _change_user(self, context: Context, body: bytes) -> None:
         """COM_CHANGE_USER: a new login on the same connection; a refused one ends it."""
         reader = PayloadReader(body)
         user = _decoded(reader.until_zero())
         reader.take(reader.integer(1))
         database = _decoded(reader.until_zero())
         nonce = new_nonce()
-        await self._stream.send(handshake.switch_plugin(nonce))
-        scramble = await self._stream.read()
+        self._stream.send(handshake.switch_plugin(nonce))
+        scramble = self._stream.read(LOGIN_SECONDS)
         session = context.session
         try:
             self._check_password(user, nonce, scramble)
@@ -239,21 +266,21 @@ class Connection:
         self._prepared = prepared.Statements()
         if database:
             context.use(database)
-        await self._ok()
+        self._ok()
 
-    async def _ok(self) -> None:
-        await self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
+    def _ok(self) -> None:
+        self._stream.send(handshake.ok_packet(0, handshake.STATUS_AUTOCOMMIT))
 
-    async def _field_list(self, context: Context, body: bytes) -> None:
+    def _field_list(self, context: Context, body: bytes) -> None:
         """COM_FIELD_LIST, which the mysql command line sends for completion."""
         name = _decoded(PayloadReader(body).until_zero()).replace("`", "``")
-        result = await self._run(context, *statements(f"SELECT * FROM `{name}` LIMIT 0")[0])
+        result = self._run(context, *statements(f"SELECT * FROM `{name}` LIMIT 0")[0])
         if not isinstance(result, ResultSet):
             raise execution_error("no columns")
         payloads = [column_definition(column) + b"\xfb" for column in result.columns]
-        await self._stream.send(*payloads, handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
+        self._stream.send(*payloads, handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
 
-    async def _query(self, context: Context, sql: str) -> None:
+    def _query(self, context: Context, sql: str) -> None:
         context.session.statement = sql
         found = statements(sql)
         if not found:
@@ -265,58 +292,48 @@ class Connection:
             if index + 1 < len(found):
                 status |= handshake.STATUS_MORE_RESULTS
             context.session.wants_encoded = True
-            result = await self._run(context, tokens, text)
+            result = self._run(context, tokens, text)
             is_encoded = isinstance(result, ResultSet) and result.is_encoded
-            await self._send(context, result, status, payloads if is_encoded else text_rows)
+            self._send(context, result, status, payloads if is_encoded else text_rows)
 
-    async def _run(self, context: Context, tokens: list[Token], text: str) -> Result:
-        loop = asyncio.get_running_loop()
+    def _run(self, context: Context, tokens: list[Token], text: str) -> Result:
         word = tokens[0].text.upper()
         limit = _seconds(context, "query_timeout" if word in _QUERIES else "insert_timeout")
-        # It runs on until the rows are sent; the next statement or the end takes it away.
-        self._cancel_timer()
-        self._timer = loop.call_later(limit, context.session.time_out, limit)
-        return await loop.run_in_executor(self._threads, execute, context, tokens, text)
+        # It holds until the rows are sent; the next statement or the end takes it away.
+        self._limit.begin(limit, context.session.time_out)
+        return execute(context, tokens, text)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    async def _execute(self, context: Context, body: bytes) -> None:
+    def _execute(self, context: Context, body: bytes) -> None:
         tokens, sql = self._prepared.bound(body)
         context.session.statement = sql
         context.session.wants_encoded = False
-        result = await self._run(context, tokens, sql)
-        await self._send(context, result, handshake.STATUS_AUTOCOMMIT, prepared.binary_rows)
+        result = self._run(context, tokens, sql)
+        self._send(context, result, handshake.STATUS_AUTOCOMMIT, prepared.binary_rows)
 
     # Results
 
-    async def _send(
+    def _send(
         self, context: Context, result: Result, status: int, encode: prepared.EncodeRows
     ) -> None:
         if isinstance(result, Done):
-            await self._stream.send(handshake.ok_packet(result.affected, status, result.info))
+            self._stream.send(handshake.ok_packet(result.affected, status, result.info))
             return
         head = [lenenc_int(len(result.columns))]
         head += [column_definition(column) for column in result.columns]
         head.append(handshake.eof_packet(status))
         framed = self._stream.frame_all(head)
-        chunks = iter(result.chunks)
-        loop = asyncio.get_running_loop()
         try:
-            while True:
-                rows = await loop.run_in_executor(self._threads, _encoded, chunks, result, encode)
-                if rows is None:
-                    break
-                await self._stream.send_raw(framed + self._stream.frame_all(rows))
-                framed = b""
+            for rows in result.chunks:
+                framed += self._stream.frame_all(_encoded(result.columns, rows, encode))
+                if len(framed) >= _SEND_BYTES:
+                    self._stream.send_raw(framed)
+                    framed = b""
         except SqlError as error:
             # Rows may be out already; an error packet in their place ends the result.
             packet = handshake.error_packet(_told(context.session, error))
-            await self._stream.send_raw(framed + self._stream.frame(packet))
+            self._stream.send_raw(framed + self._stream.frame(packet))
             return
-        await self._stream.send_raw(framed + self._stream.frame(handshake.eof_packet(status)))
+        self._stream.send_raw(framed + self._stream.frame(handshake.eof_packet(status)))
 
 
 def _seconds(context: Context, variable: str) -> float:
@@ -338,13 +355,10 @@ def _told(session: Session, error: SqlError) -> SqlError:
 
 
 def _encoded(
-    chunks: Iterator[list[Row]], result: ResultSet, encode: prepared.EncodeRows
-) -> list[bytes] | None:
-    rows = next(chunks, None)
-    if rows is None:
-        return None
+    columns: list[ResultColumn], rows: list[Row], encode: prepared.EncodeRows
+) -> list[bytes]:
     try:
-        return encode(result.columns, rows)
+        return encode(columns, rows)
     except (ValueError, TypeError, OverflowError) as error:
         raise execution_error(f"a value of the result cannot be sent: {error}") from error
 
