@@ -33,7 +33,11 @@ def translated(error: duckdb.Error) -> SqlError:
     if isinstance(error, duckdb.ConstraintException | duckdb.ConversionException):
         return SqlError(1064, "HY000", f"Data is refused: {_bare(text)}")
     if isinstance(error, duckdb.OutOfMemoryException):
-        return execution_error(f"Memory limit exceeded: {_bare(text)}")
+        # What DuckDB advises are settings of its own, which no client may change.
+        reason = _bare(text).partition("Possible solutions")[0].strip()
+        return execution_error(
+            f"Memory limit exceeded: {reason}; a larger --memory-limit at the server's start helps"
+        )
     return execution_error(_bare(text))
 
 
