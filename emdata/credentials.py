@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from emdata.errors import SettingError
+from emdata.files import replace_file
 from emdata.settings import Settings
 
 _LENGTH = 24
@@ -38,7 +37,7 @@ def ensure_credentials(settings: Settings) -> Credentials:
     missing = [f.name.upper() for f in fields(Credentials) if not known.get(f.name.upper())]
     if missing:
         known.update({name: secrets.token_urlsafe(_LENGTH) for name in missing})
-        _write(file, "".join(f"{name}={value}\n" for name, value in known.items()))
+        replace_file(file, "".join(f"{name}={value}\n" for name, value in known.items()))
     elif file.stat().st_mode & 0o077:
         file.chmod(0o600)
     return _build(settings, known)
@@ -78,17 +77,3 @@ def _read(file: Path) -> dict[str, str]:
         if separator and not name.startswith("#"):
             values[name.strip()] = value.strip()
     return values
-
-
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=".credentials-", dir=file.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(scratch, file)
-    except OSError:
-        Path(scratch).unlink(missing_ok=True)
-        raise

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from emdata.contracts import contracts
 from emdata.derive.dbt import generated_files
+from emdata.files import replace_file
 from emdata.paths import Paths
 from emdata.settings import Settings
 
@@ -142,13 +141,6 @@ def _write_if_different(file: Path, text: str) -> bool:
         if file.read_text(encoding="utf-8") == text:
             return False
     except FileNotFoundError:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(scratch, file)
-    except OSError:
-        Path(scratch).unlink(missing_ok=True)
-        raise
+        pass
+    replace_file(file, text, is_durable=False)
     return True

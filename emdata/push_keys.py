@@ -11,10 +11,8 @@ from __future__ import annotations
 import base64
 import fcntl
 import hashlib
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +23,7 @@ import msgspec
 from emdata.clock import Clock
 from emdata.contracts.base import utc_text
 from emdata.errors import SettingError
+from emdata.files import replace_file
 
 Kind = Literal["http", "mqtt"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -140,7 +139,7 @@ class PushKeys:
             self._refresh()
             keys = dict(self._by_name)
             result = change(keys)
-            _write(self._file, msgspec.json.encode(list(keys.values())))
+            replace_file(self._file, msgspec.json.encode(list(keys.values())))
         return result
 
     def _refresh(self) -> None:
@@ -196,16 +195,3 @@ def _locked(file: Path) -> Iterator[None]:
     with file.with_name(file.name + ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _write(file: Path, content: bytes) -> None:
-    handle, scratch = tempfile.mkstemp(prefix=".push-keys-", dir=file.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(scratch, file)
-    except OSError:
-        Path(scratch).unlink(missing_ok=True)
-        raise

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import os
 import ssl
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emdata.errors import SettingError
+from emdata.files import replace_file
 from emdata.paths import Mode, read_mode
 from emdata.settings import Settings
 
@@ -59,11 +58,7 @@ def remember(home: Path, mode: Mode) -> None:
     file = home / "sources"
     if file.exists() and file.read_text(encoding="utf-8").strip() == mode:
         return
-    home.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(prefix=".sources-", dir=home)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(f"{mode}\n")
-    os.replace(scratch, file)
+    replace_file(file, f"{mode}\n")
 
 
 def ask_contact(settings: Settings) -> Settings:
