@@ -10,7 +10,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from emdata.envelope import Regions
+from emdata.envelope import Regions, kafka_headers, kafka_value
 from emdata.errors import EmdataError
 from stream_manager.buffer.blocks import Block
 from stream_manager.buffer.inspect import BlockAt, SegmentFiles, SegmentReport, segment_files
@@ -107,22 +107,13 @@ class Replay:
     ) -> None:
         block = at.block
         gone = dead.get((block.writer, block.head.dataset), set())
-        stencil = block.stencil()
         for position in range(len(block)) if self._everything else at.undelivered:
             seq = block.head.first_seq + position
             if seq in gone:
                 self._skipped += 1
                 continue
             record = block.record(position)
-            value = stencil.value(
-                seq,
-                record.record_key,
-                record.record_version,
-                record.content_hash,
-                record.priority,
-                record.payload,
-            )
-            headers = stencil.headers(seq, record.priority, self._regions.headers(record.region))
+            value, headers = kafka_value(record), kafka_headers(record, self._regions)
             self._produce(producer, block, value, record.kafka_key, headers)
 
     def _produce(
