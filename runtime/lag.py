@@ -21,30 +21,30 @@ class Lag:
 
 def consumer_lag(settings: Settings) -> list[Lag]:
     """The lag of every group and topic with committed offsets; raises ServiceError."""
-    from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+    from confluent_kafka import KafkaException, TopicPartition
     from confluent_kafka.admin import (  # type: ignore[attr-defined]
         AdminClient,
         OffsetSpec,
     )
 
+    from stream_manager.control.committed import committed_offsets
+
     admin = AdminClient({"bootstrap.servers": settings.kafka_servers, "log_level": 0})
     sums: dict[tuple[str, str], int] = {}
     try:
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
+        topics = admin.list_topics(timeout=_TIMEOUT_S).topics
+        places = [(name, number) for name, topic in topics.items() for number in topic.partitions]
         for group in (item.group_id for item in listed.valid):
-            asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-            committed = [
-                partition
-                for partition in asked[group].result(_TIMEOUT_S).topic_partitions
-                if partition.offset >= 0
-            ]
+            committed = committed_offsets(settings.kafka_servers, group, places, _TIMEOUT_S)
             newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-            ends = admin.list_offsets(dict.fromkeys(committed, newest))
-            latest = {(p.topic, p.partition): f.result(_TIMEOUT_S).offset for p, f in ends.items()}
-            for partition in committed:
-                end = latest[(partition.topic, partition.partition)]
+            asked = {TopicPartition(*place): newest for place in committed}
+            ends = admin.list_offsets(asked) if asked else {}
+            for partition, end in ends.items():
                 key = (group, partition.topic)
-                sums[key] = sums.get(key, 0) + max(0, end - partition.offset)
+                behind = end.result(_TIMEOUT_S).offset
+                behind -= committed[partition.topic, partition.partition]
+                sums[key] = sums.get(key, 0) + max(0, behind)
     except KafkaException as error:
         raise ServiceError(f"kafka: {error}") from error
     return [Lag(group, topic, records) for (group, topic), records in sorted(sums.items())]

@@ -19,15 +19,13 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from emdata.clock import Clock, Monotonic
 from emdata.errors import TransientError
 from emdata.telemetry import get_logger
+from stream_manager.control.committed import Place, committed_offsets
 
 log = get_logger(__name__)
 TIMEOUT_S = 5.0
 STOP_S = 1.0
 KEPT = 600
 """Samples a partition: more than an hour and a half at one every ten seconds."""
-
-Place = tuple[str, int]
-"""Topic and partition."""
 
 
 class LagUnknown(TransientError):
@@ -171,10 +169,10 @@ class KafkaPositions:
             known = consumer.list_topics(topic, timeout=TIMEOUT_S).topics[topic]
             if not known.partitions:
                 return {}
-            committed = self._committed(group, topic, list(known.partitions))
+            places = [(topic, number) for number in known.partitions]
+            committed = committed_offsets(self._servers, group, places, TIMEOUT_S)
             return {
-                (topic, number): self._position(consumer, topic, number, committed.get(number, 0))
-                for number in known.partitions
+                place: self._position(consumer, place, committed.get(place, 0)) for place in places
             }
         except KafkaException as error:
             raise LagUnknown(f"{group} in {topic}: {error}") from error
@@ -185,37 +183,14 @@ class KafkaPositions:
             self._consumer.close()
         self._consumer = None
 
-    def _committed(self, group: str, topic: str, numbers: list[int]) -> dict[int, int]:
-        # A consumer that never subscribes is no member. The admin client's question for a group
-        # ends the whole process when its coordinator is not there yet (librdkafka issue 5040).
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._servers,
-                "group.id": group,
-                "enable.auto.commit": False,
-                "allow.auto.create.topics": False,
-                "log_level": 0,
-            }
-        )
-        try:
-            places = [TopicPartition(topic, number) for number in numbers]
-            found = consumer.committed(places, timeout=TIMEOUT_S)
-        finally:
-            consumer.close()
-        for one in found:
-            if one.error is not None:
-                raise KafkaException(one.error)
-        return {one.partition: one.offset for one in found}
-
-    def _position(self, consumer: Consumer, topic: str, number: int, committed: int) -> Position:
-        place = TopicPartition(topic, number)
-        begin, end = consumer.get_watermark_offsets(place, timeout=TIMEOUT_S)
-        at = max(begin, committed)  # no offset is a negative one
-        age = self._age(consumer, topic, number, at) if at < end else None
+    def _position(self, consumer: Consumer, place: Place, committed: int) -> Position:
+        begin, end = consumer.get_watermark_offsets(TopicPartition(*place), timeout=TIMEOUT_S)
+        at = max(begin, committed)
+        age = self._age(consumer, place, at) if at < end else None
         return Position(at, end, age)
 
-    def _age(self, consumer: Consumer, topic: str, number: int, offset: int) -> float | None:
-        consumer.assign([TopicPartition(topic, number, offset)])
+    def _age(self, consumer: Consumer, place: Place, offset: int) -> float | None:
+        consumer.assign([TopicPartition(*place, offset)])
         try:
             message = consumer.poll(TIMEOUT_S)
         finally:

@@ -23,6 +23,7 @@ from emdata.state import connect
 from emdata.state.audit import AuditEntry, audit_entries, store_audit
 from emdata.state.requests import ask_polls
 from emdata.state.requests import wait_for as wait_for_answers
+from runtime.lag import Lag, consumer_lag
 from runtime.tasks import state_dsn
 from stream_manager.control.lag import KafkaPositions, LagMeter, LagUnknown
 from tests.stream_manager.door import make_topic
@@ -152,6 +153,8 @@ def test_the_lag_of_a_group_is_the_age_of_its_oldest_unread_record(platform: Pla
             position = reader.positions(group, topic)[topic, 0]
             assert (position.committed, position.end) == (read or 0, 3)
             ages.append(None if position.age_s is None else round(position.age_s, -1))
+            behind = [one for one in consumer_lag(platform.settings) if one.group == group]
+            assert behind == ([] if read is None else [Lag(group, topic, 3 - read)])
         assert ages == [500, 200, 50, None]
         meter = LagMeter(reader, {group: topic}, ManualClock())
         assert meter.measure() == {group: 0.0}
