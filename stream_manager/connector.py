@@ -56,8 +56,8 @@ class PollReport:
     retry_after_s: float | None = None
 
 
-class Connector(Protocol):
-    """One stream of records into the manager; fails alone."""
+class Streamed(Protocol):
+    """What a polled and a pushed stream have in common."""
 
     @property
     def name(self) -> str:
@@ -73,6 +73,10 @@ class Connector(Protocol):
     def emits(self) -> Sequence[type[Record]]:
         """The contracts it delivers."""
         ...
+
+
+class Connector(Streamed, Protocol):
+    """One stream of records into the manager; fails alone."""
 
     async def run_poll(self, session: PollSession, arguments: dict[str, Any]) -> PollReport | None:
         """Do one poll: report every row to the session, then finish it.
@@ -85,23 +89,8 @@ class Connector(Protocol):
 
 
 @runtime_checkable
-class PushConnector(Protocol):
+class PushConnector(Streamed, Protocol):
     """A stream whose source sends by itself; fails alone."""
-
-    @property
-    def name(self) -> str:
-        """The stream's name, unique in a platform."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """The upstream's short name."""
-        ...
-
-    @property
-    def emits(self) -> Sequence[type[Record]]:
-        """The contracts it delivers."""
-        ...
 
     async def run_push(self, door: PushDoor) -> None:
         """Connect and hand over what arrives until cancelled; reconnect by itself.

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from runtime.refusal import refuse
 
 if TYPE_CHECKING:
     from stream_manager.buffer.inspect import SegmentReport
@@ -81,7 +83,7 @@ def replay(
     from stream_manager.second_site.replay import Into, Replay
 
     if (directory is None) == (not source):
-        _refuse("name a directory, or --from and the address of the copies")
+        refuse("name a directory, or --from and the address of the copies")
     context = load_context()
     into = Into(
         servers=context.settings.kafka_servers,
@@ -120,7 +122,7 @@ def _copies(directory: Path | None, source: str) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory(prefix="emdata-replay-") as name:
         segments = fetch(open_store(source), Path(name))
         if not segments:
-            _refuse(f"{source}: holds no copies of segments")
+            refuse(f"{source}: holds no copies of segments")
         yield sorted({path.parent for path in segments}, key=lambda path: int(path.name))
 
 
@@ -132,11 +134,11 @@ def _folders(directory: Path | None) -> list[Path]:
 
     base = directory or load_context().paths.buffer
     if not base.is_dir():
-        _refuse(f"{base} is no directory")
+        refuse(f"{base} is no directory")
     candidates = [log_directory(one) for one in (base, *_subfolders(base))]
     found = [one for one in dict.fromkeys(candidates) if segment_files(one)]
     if not found and directory is not None:
-        _refuse(f"{base} holds no segments")
+        refuse(f"{base} holds no segments")
     return found
 
 
@@ -178,8 +180,3 @@ def _as_json(one: SegmentReport) -> dict[str, Any]:
             for stretch in one.damage
         ],
     }
-
-
-def _refuse(text: str) -> NoReturn:
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(2)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from runtime.refusal import refuse
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -94,9 +96,9 @@ def show(
     with _state() as engine:
         found = show_letter(engine, letter)
     if not found:
-        _refuse(f"no dead letter begins with {letter!r}; see: emdata dlq ls")
+        refuse(f"no dead letter begins with {letter!r}; see: emdata dlq ls")
     if len(found) > 1:
-        _refuse(f"{letter!r} begins more than one id, such as {found[0]['id']}, {found[1]['id']}")
+        refuse(f"{letter!r} begins more than one id, such as {found[0]['id']}, {found[1]['id']}")
     if output:
         from pathlib import Path
 
@@ -176,7 +178,7 @@ def drop(  # noqa: PLR0913, PLR0917 (an argument an option)
     from emdata.state.dead_letters import drop_letters
 
     if not why.strip():
-        _refuse("--why must say something")
+        refuse("--why must say something")
     wanted = _filter(ids or (), cause, error_class, stream, dataset, ["open"], older, newer)
     with _state() as engine:
         chosen = [one["id"] for one in _choose(engine, wanted, is_all=every)]
@@ -192,11 +194,11 @@ def _choose(engine: Engine, wanted: Filter, *, is_all: bool) -> list[dict[str, A
     from emdata.state.dead_letters import Filter, find_letters
 
     if wanted == Filter(states=wanted.states) and not is_all:
-        _refuse("name letters, or a filter such as --cause, or --all")
+        refuse("name letters, or a filter such as --cause, or --all")
     found = find_letters(engine, wanted, limit=MAX_LETTERS)
     unknown = [one for one in wanted.ids if not any(f["id"].startswith(one) for f in found)]
     if unknown:
-        _refuse(f"no waiting dead letter begins with {unknown[0]!r}; see: emdata dlq ls")
+        refuse(f"no waiting dead letter begins with {unknown[0]!r}; see: emdata dlq ls")
     return found
 
 
@@ -217,13 +219,13 @@ def _filter(
 
     for value, allowed in ((error_class, CLASSES), *((state, STATES) for state in states)):
         if value is not None and value not in allowed:
-            _refuse(f"{value!r} is not known; known: {', '.join(allowed)}")
+            refuse(f"{value!r} is not known; known: {', '.join(allowed)}")
     now = SystemClock().now()
     try:
         before = None if older is None else now - duration(older)
         since = None if newer is None else now - duration(newer)
     except (ContractError, OverflowError) as error:
-        _refuse(f"age: {error}")
+        refuse(f"age: {error}")
     return Filter(
         ids=tuple(ids),
         cause=cause,
@@ -240,7 +242,7 @@ def _confirm(question: str) -> None:
     import sys
 
     if not sys.stdin.isatty():
-        _refuse("--yes is needed where nobody can be asked")
+        refuse("--yes is needed where nobody can be asked")
     typer.confirm(question, abort=True)
 
 
@@ -264,8 +266,3 @@ def _state() -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
-
-
-def _refuse(text: str) -> NoReturn:
-    typer.echo(f"error: {text}", err=True)
-    raise typer.Exit(2)

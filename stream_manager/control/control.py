@@ -101,7 +101,7 @@ class Control:
         self._kafka = self.destination.state
 
     def decider(self, source: str, tenant: str) -> Callable[[Record], Priority]:
-        """Return what decides about the records of a poll."""
+        """Return what gives a poll's records their priority at acceptance; counts CRITICAL ones."""
         decide, limited = self.policy.decide, self._limited
 
         def of(record: Record) -> Priority:
@@ -109,10 +109,6 @@ class Control:
             return given if given is not Priority.CRITICAL else limited(given, source, tenant)
 
         return of
-
-    def decide(self, record: Record, source: str, tenant: str = PUBLIC) -> Priority:
-        """Return the priority of a record that is about to be accepted; counts CRITICAL ones."""
-        return self.decider(source, tenant)(record)
 
     def decide_level(
         self, dataset: Dataset, wanted: Priority, source: str, tenant: str = PUBLIC

@@ -272,7 +272,7 @@ class Controlled:
 
     def alarm(self, source: str = "county", tenant: str = "public") -> Priority:
         record: Record = Alarm(thing_id="t", text="a", at=thing(1).at)
-        return self.control.decide(record, source, tenant)
+        return self.control.decider(source, tenant)(record)
 
     def run(self, seconds: float) -> None:
         for _ in range(int(seconds)):

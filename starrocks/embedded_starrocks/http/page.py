@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 
 from embedded_starrocks import VERSION
-from embedded_starrocks.sql.context import Sessions, version_comment
+from embedded_starrocks.sql.context import Sessions
+from embedded_starrocks.sql.variables import version_comment
 from embedded_starrocks.storage.loads import Loads
 from embedded_starrocks.storage.rights import SYSTEM
 from embedded_starrocks.storage.store import Store
@@ -16,19 +17,6 @@ _STYLE = (
     "padding:.25rem .75rem;border-bottom:1px solid #ccc}td.n,th.n{text-align:right}"
     ".banner{background:#8a1c1c;color:#fff;padding:.5rem 1rem;font-weight:bold}"
 )
-
-
-def row_counts(store: Store) -> dict[tuple[str, str], int]:
-    """Rows of each physical table, by DuckDB's own count."""
-    reader = store.engine.reader()
-    try:
-        rows = reader.execute(
-            "SELECT schema_name, table_name, estimated_size FROM duckdb_tables() "
-            "WHERE NOT temporary"
-        ).fetchall()
-    finally:
-        reader.close()
-    return {(schema, table): size for schema, table, size in rows}
 
 
 def _document(store: Store, body: str) -> str:
@@ -69,7 +57,7 @@ def details_page(store: Store, sessions: Sessions, user: str) -> str:
     """Tables, running queries and latest loads, as far as the user may know of them."""
     rights = store.catalog.rights
     roles = rights.default_roles(user)
-    counts = row_counts(store)
+    counts = store.estimated_rows()
     relations = [
         each
         for each in sorted(store.catalog.relations.values(), key=lambda one: (one.db, one.name))
