@@ -15,6 +15,7 @@ from emdata.contracts.base import Priority
 _ENCODER = msgspec.json.Encoder()
 _PRIORITIES = tuple(priority.name.encode() for priority in Priority)
 RELEVANCE = "emdata_region_relevance"
+EMPTY = len(b"{}")
 PUBLIC = "public"  # the tenant of everything that belongs to nobody in particular
 
 Headers = list[tuple[str, bytes]]
@@ -123,7 +124,8 @@ class Stencil:
         payload: bytes,
     ) -> bytes:
         """Return the flat JSON object: envelope columns in the table's order, then the fields."""
-        head = b'%b%d%b%b,"record_version":%b,"content_hash":"%b","priority":%d%b' % (
+        # Two JSON objects joined as bytes: the payload was encoded once, at the door.
+        return b'%b%d%b%b,"record_version":%b,"content_hash":"%b","priority":%d%b%b%b' % (
             self._before,
             seq,
             self._between,
@@ -132,9 +134,9 @@ class Stencil:
             content_hash.hex().encode(),
             priority,
             self._end,
+            b"," if len(payload) > EMPTY else b"",
+            payload[1:],
         )
-        # Two JSON objects joined as bytes: the payload was encoded once, at the door.
-        return head + b"}" if payload == b"{}" else b"%b,%b" % (head, payload[1:])
 
     def headers(self, seq: int, priority: int, region: Headers) -> Headers:
         """Return the CloudEvents headers, the priority's, and the region's as they are given."""

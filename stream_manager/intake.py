@@ -23,8 +23,9 @@ from stream_manager.buffer.disk import Disk
 from stream_manager.control.breaker import DestinationBreaker
 from stream_manager.control.critical import NearestKm
 from stream_manager.delivery.delivery import Delivery, DeliveryRules
-from stream_manager.delivery.producers import Lane, RecordProducer
+from stream_manager.delivery.producers import Lane
 from stream_manager.delivery.queues import PriorityQueues
+from stream_manager.delivery.sending import LaneProducer
 from stream_manager.polls.interrupted import interrupted_commit
 from stream_manager.state.applier import Applier
 
@@ -41,6 +42,8 @@ class IntakeConfig:
     """Where the buffer lies and how large it may grow, in bytes; states: whose records are ours.
 
     disk: the system calls of the buffer, where they are not the operating system's own.
+    queue_bytes: how much of what waits is kept in memory as well; 0 where a process of its own
+    reads the log.
     """
 
     directory: Path
@@ -49,6 +52,7 @@ class IntakeConfig:
     max_bytes: int
     states: tuple[str, ...] = ("ALL",)
     disk: Disk | None = None
+    queue_bytes: int = 64 << 20
 
 
 class Intake:
@@ -60,7 +64,7 @@ class Intake:
         engine: Engine,
         clock: Clock,
         *,
-        make_producer: Callable[[Lane], RecordProducer],
+        make_producer: Callable[[Lane], LaneProducer],
         is_up: Callable[[], bool],
         fence: Callable[[], None] | None = None,
         nearest_km: NearestKm | None = None,
@@ -74,7 +78,7 @@ class Intake:
             disk=config.disk,
             fence=fence,
         )
-        self.queues = PriorityQueues(clock)
+        self.queues = PriorityQueues(clock, config.queue_bytes)
         self.applier = Applier(engine, self.log, config.directory / "unapplied")
         self.delivery = Delivery(
             self.log,

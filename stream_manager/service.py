@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +36,8 @@ from stream_manager.control.nearness import Nearness
 from stream_manager.dead_letters.redeliver import Redelivery
 from stream_manager.dead_letters.redrive import RedriveConfig, Redriver
 from stream_manager.dead_letters.reparse import reparsers_of
-from stream_manager.delivery.producers import KafkaProducer, broker_answers
+from stream_manager.delivery.lanes import Lanes
+from stream_manager.delivery.producers import broker_answers
 from stream_manager.gauges import keep_gauges
 from stream_manager.ingest import IngestApp
 from stream_manager.intake import Intake, IntakeConfig
@@ -50,7 +49,6 @@ from stream_manager.state.resend import resend_from_topic
 from stream_manager.state.retention import keep_polls, keep_retention
 
 log = get_logger(__name__)
-SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
@@ -84,6 +82,14 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         return
     nearness = Nearness()
     nearness.start()
+    lanes = Lanes(
+        settings.kafka_servers,
+        claim.directory,
+        settings.writer,
+        settings.states,
+        level=settings.log_level,
+    )
+    lanes.prepare()
     copies = copies_of(settings, config.buffer_directory, claim.directory, clock)
     intake = Intake(
         IntakeConfig(
@@ -93,10 +99,11 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
             max_bytes=settings.buffer_max_mb << 20,
             states=settings.states,
             disk=None if copies is None else copies.disk,
+            queue_bytes=0,
         ),
         engine,
         clock,
-        make_producer=partial(KafkaProducer, settings.kafka_servers),
+        make_producer=lanes,
         is_up=partial(broker_answers, settings.kafka_servers),
         fence=claim.check,
         breaker=ControlConfig.from_settings(settings).new_destination(),
@@ -163,6 +170,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
             asyncio.to_thread(clients.stop),
         )
         await asyncio.to_thread(intake.stop)
+        lanes.close()
         if copies is not None:
             await asyncio.to_thread(copies.stop)
         await asyncio.to_thread(lease.stop)
@@ -210,18 +218,6 @@ def _redriver(
             every_seconds=settings.dead_letter_round_minutes * 60.0,
         ),
     )
-
-
-def tune_interpreter() -> None:
-    """Let the garbage collector look seldom, and threads take turns more often.
-
-    Records are freed by their counts, and cycles are few. A CRITICAL record passes three threads;
-    at each it would wait 5 ms for a busy one. Called once everything is imported, which lives as
-    long as the process.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 class Ending:

@@ -285,9 +285,7 @@ class _Shape:
         for index in self.places:
             value = values[index]
             if value is not None:
-                # A record that was decoded straight from JSON keeps the offset that it came with.
-                instant = value if value.tzinfo is UTC else value.astimezone(UTC)
-                values[index] = _instant_text(instant)
+                values[index] = _TEXTS.get(value) or _instant_text(value)
         return values
 
     def key(self, values: list[Any]) -> str:
@@ -302,15 +300,23 @@ class _Shape:
 
 
 _JSON = msgspec.json.Encoder()
-_WHOLE_SECOND = len('"2026-11-21T09:14:10Z"')
+_TEXTS: dict[datetime, str] = {}
+_TEXTS_KEPT = 4096
+_WHOLE_SECOND = len("2026-11-21T09:14:10")
 
 
 def _instant_text(value: datetime) -> str:
-    """As ``utc_text`` of an instant in UTC, four times as fast."""
-    text = _JSON.encode(value)
+    """As ``utc_text``, four times as fast, and remembered: a feed's records share most instants.
+
+    Those of records are in UTC or have the fixed offset that JSON gave, so equal ones are the same.
+    """
+    if len(_TEXTS) >= _TEXTS_KEPT:
+        _TEXTS.clear()
+    text = str(_JSON.encode(value.astimezone(UTC))[1:-2], "ascii")
     if len(text) == _WHOLE_SECOND:
-        return str(text[1:-2], "ascii") + ".000000"
-    return str(text[1:-2], "ascii")
+        text += ".000000"
+    _TEXTS[value] = text
+    return text
 
 
 def _struct_of(names: Sequence[str]) -> type[msgspec.Struct]:

@@ -48,8 +48,9 @@ def run(
     from scrapers.push.streams import push_connectors
     from stream_manager.connector import StreamConfig, Streams
     from stream_manager.derived.streams import EVERY_SECONDS, escalation_notices
+    from stream_manager.interpreter import tune_interpreter
     from stream_manager.off import register_off
-    from stream_manager.service import ServiceConfig, serve, tune_interpreter
+    from stream_manager.service import ServiceConfig, serve
 
     context = load_context()
     settings, paths = context.settings, context.paths

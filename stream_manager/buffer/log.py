@@ -8,10 +8,8 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -35,13 +33,11 @@ from stream_manager.buffer.disk import Disk, OsDisk
 from stream_manager.buffer.frames import (
     Batch,
     Header,
-    decode_batch,
-    decode_columns,
     encode_batch,
     encode_columns,
     encode_header,
-    read_frame,
 )
+from stream_manager.buffer.reader import BlockReader
 from stream_manager.buffer.recovery import (
     RecoveredSegment,
     ack_path,
@@ -51,7 +47,6 @@ from stream_manager.buffer.recovery import (
 from stream_manager.buffer.segments import Segment, Segments
 
 log = get_logger(__name__)
-FRAMES_CACHED = 8
 
 
 @dataclass(frozen=True)
@@ -109,11 +104,10 @@ class BufferLog:
         self._memory_bytes = memory_bytes
         self._disk: Disk = disk or OsDisk()
         self._fence = fence
-        self._guard = threading.Lock()
         self._appending = threading.Lock()
         self._fd = -1
         self._lock_fd = -1
-        self._frames: OrderedDict[tuple[int, int], list[Block]] = OrderedDict()
+        self._reader = BlockReader(directory, writer, self._disk)
 
     def open(self, at_of: Callable[[str], float] = lambda _: 0.0) -> Recovery:
         """Lock the directory, recover, and start a new segment.
@@ -244,16 +238,8 @@ class BufferLog:
         """
         if run.block is not None:
             return run.block
-        place = run.place.segment, run.place.offset
-        with self._guard:
-            blocks = self._frames.get(place)
-        if blocks is None:
-            blocks = self._read_frame(*place)
-            with self._guard:
-                self._frames[place] = blocks
-                while len(self._frames) > FRAMES_CACHED:
-                    self._frames.popitem(last=False)
-        return blocks[run.place.index]
+        place = run.place
+        return self._reader.block(place.segment, place.offset, place.index)
 
     def delivered(self, runs: Iterable[Run]) -> None:
         """Confirm that Kafka has these records."""
@@ -384,23 +370,6 @@ class BufferLog:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
-
-    def _read_frame(self, segment: int, offset: int) -> list[Block]:
-        path = segment_path(self.directory, segment)
-        try:
-            frame = read_frame(partial(self._disk.read_at, path), offset)
-        except OSError as error:
-            raise BufferUnavailable(f"buffer {path}: {error}") from error
-        if frame is None:
-            raise BufferUnavailable(f"buffer {path}: no intact frame at byte {offset}")
-        try:
-            batch = decode_batch(frame.payload)
-            return [
-                Block(self.writer, head, decode_columns(raw))
-                for head, raw in zip(batch.heads, batch.columns, strict=True)
-            ]
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise BufferUnavailable(f"buffer {path}: byte {offset}: {error}") from error
 
     def _remove_done(self) -> None:
         for done in self.segments.take_done():

@@ -104,9 +104,11 @@ class Control:
         """Return what gives a poll's records their priority at acceptance; counts CRITICAL ones."""
         decide, limited = self.policy.decide, self._limited
 
+        critical = Priority.CRITICAL
+
         def of(record: Record) -> Priority:
             given = decide(record)
-            return given if given is not Priority.CRITICAL else limited(given, source, tenant)
+            return given if given is not critical else limited(given, source, tenant)
 
         return of
 

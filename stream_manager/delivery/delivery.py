@@ -51,9 +51,9 @@ class DeliveryRules:
 class Delivery:
     """One thread that moves runs; delivery reports are served on it as well.
 
-    ``make_producer(lane)`` opens a producer or raises OSError, ``is_up`` says whether the broker can
-    be reached, ``on_refused(run, reason)`` gets each record that Kafka will never take, as a run of
-    its own.
+    ``make_producer(lane)`` opens a producer or raises OSError, ``is_up`` says whether the broker
+    can be reached, ``on_refused(run, reason)`` gets each record that Kafka will never take, as a
+    run of its own.
     """
 
     def __init__(

@@ -65,14 +65,14 @@ class SenderMain:
     def run(self) -> None:
         """Work until the manager is gone: raises ManagerGone."""
         while True:
+            while self._frames:  # the first orders may have come along with the set-up
+                self._send(ORDERS.decode(self._frames.popleft()))
+                self._producer.poll(0)
+                self._answer()
             wait = REPORT_SECONDS if self._out else None
             if select.select([self._manager], [], [], wait)[0]:
                 self._receive()
             self._producer.poll(0)
-            while self._frames:
-                self._send(ORDERS.decode(self._frames.popleft()))
-                self._producer.poll(0)
-                self._answer()
             self._answer()
 
     def _receive(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from emdata.commits import DatasetCounts
-from emdata.contracts.base import HASH_BYTES, Record, fields_of, short_hash, utc_text
+from emdata.contracts.base import HASH_BYTES, Record, fields_of, utc_text
 from stream_manager.buffer import Columns, Drafts
 from stream_manager.buffer.blocks import BlockHead
 
@@ -60,7 +60,8 @@ class Pending:
     """What a poll has taken of one dataset: its counts, and the records that are not durable yet.
 
     taken: content hashes by key hash of what this poll accepted. is_keyed_alike: the Kafka key is
-    the record's key. event_place: which of a record's values is its event time.
+    the record's key. event_place: which of a record's values is its event time. is_hashed: keys
+    are remembered at all; is_compared: an unchanged record is left out.
     """
 
     def __init__(self, context: PollContext, record: type[Record]) -> None:
@@ -69,17 +70,13 @@ class Pending:
         self.taken: dict[bytes, bytes] = {}
         self.is_keyed_alike = record.kafka_key is Record.kafka_key
         self.event_place = event_place(record)
+        self.is_hashed = context.keys is not Keys.FORGOTTEN
+        self.is_compared = context.keys is Keys.COMPARED
         self._newest = ""
         self._records: list[_Row] = []
 
     def __len__(self) -> int:
         return len(self._records)
-
-    def hash_of(self, key: str) -> bytes:
-        """Return a key's hash; nothing when keys are forgotten."""
-        if self._context.keys is Keys.FORGOTTEN:
-            return b""
-        return short_hash(key.encode())
 
     def add(
         self,
@@ -96,15 +93,15 @@ class Pending:
         self._records.append(
             (key, version, kafka_key, key_hash, content_hash, priority, payload, region)
         )
-        if self._context.keys is Keys.COMPARED:
+        if self.is_compared:
             self.taken[key_hash] = content_hash
 
     def note_event(self, value: object) -> None:
         """Note an event time: an instant, its text, or a day; anything else is no time."""
-        if isinstance(value, date):
-            value = utc_text(_instant(value))
-        if isinstance(value, str) and value > self._newest:
-            self._newest = value
+        if isinstance(value, str):
+            self._newest = value if value > self._newest else self._newest
+        elif isinstance(value, date):
+            self.note_event(utc_text(_instant(value)))
 
     def cut(self) -> Drafts:
         """Return what was taken since the last cut, as a block; there is something."""

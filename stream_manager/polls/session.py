@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
-from emdata.contracts.base import Priority, Record, json_decoder, utc_text
+from emdata.contracts.base import Priority, Record, json_decoder, short_hash, utc_text
 from emdata.derive.limits import check_identity, check_storable
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
@@ -44,9 +44,10 @@ class PollSession:
         self.tally = Tally()
         self.commit: Commit | None = None
         self._started_at = context.clock.now()
+        self._decide = context.decide
         self._pending: dict[str, Pending] = {}
         self._waiting = 0
-        self._room: dict[int, bool] = {}
+        self._room: list[bool | None] = [None] * len(Priority)
         self._accepted: dict[str, list[SeenUpdate]] = {}
         self._dead = DeadRows(context)
         self._batch: list[Drafts] = []
@@ -82,7 +83,11 @@ class PollSession:
         """
         self.tally.rows += 1
         self.tally.parsed += 1
-        reasons = [reason for record in records if (reason := self._take(record)) is not None]
+        reasons = [
+            reason
+            for record in records
+            if (reason := self._take(record, self._pending_of(type(record)))) is not None
+        ]
         if self._waiting >= self.context.batch_size:
             await self._hand_over()
         return reasons
@@ -100,6 +105,7 @@ class PollSession:
         """
         decode = json_decoder(record).decode
         refused = [] if refused is None else refused
+        pending = self._pending_of(record)
         for index, raw in enumerate(rows):
             try:
                 value = decode(raw)
@@ -109,7 +115,7 @@ class PollSession:
                 continue
             self.tally.rows += 1
             self.tally.parsed += 1
-            reason = self._take(value)
+            reason = self._take(value, pending)
             if reason is not None:
                 refused.append((index, reason))
             if self._waiting >= self.context.batch_size:
@@ -132,7 +138,7 @@ class PollSession:
             self.tally.rows += 1
             self.tally.parsed += 1
             pending.counts.records += 1
-            if self._is_known(pending, key_hash, content_hash):
+            if pending.is_compared and self._is_known(pending, key_hash, content_hash):
                 pending.counts.unchanged += 1
                 continue
             if not self._admits(priorities[index]):
@@ -300,35 +306,35 @@ class PollSession:
             raise
         return True
 
-    def _take(self, record: Record) -> str | None:
-        dataset = record.dataset
-        pending = self._pending_of(type(record))
+    def _take(self, record: Record, pending: Pending) -> str | None:
         counts = pending.counts
         counts.records += 1
         try:
             made = record.encoded()
-            key, version, payload = made.key, made.version, made.payload
-            key_hash = pending.hash_of(key)
+            key, payload = made.key, made.payload
+            key_hash = short_hash(key.encode()) if pending.is_hashed else b""
             if pending.event_place >= 0:
                 pending.note_event(made.values[pending.event_place])
-            if self._is_known(pending, key_hash, made.content_hash):
+            if pending.is_compared and self._is_known(pending, key_hash, made.content_hash):
                 counts.unchanged += 1
                 return None
             if len(payload) > MAX_PAYLOAD:
                 raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
             check_storable(record, made)
-            check_identity(dataset.name, key, version)
+            check_identity(pending.dataset.name, key, made.version)
             kafka_key = key if pending.is_keyed_alike else record.kafka_key()
-            priority = int(self.context.decide(record))
+            priority = self._decide(record)
             region = record.region_code()
         except RECORD_ERRORS as error:
             counts.rejected += 1
-            self._dead.add(dataset.name, _bytes_of(record), error)
+            self._dead.add(pending.dataset.name, _bytes_of(record), error)
             return str(error)
-        if not self._admits(priority):
+        if not (self._room[priority] or self._admits(priority)):
             counts.deferred += 1
             return None
-        pending.add(key, version, kafka_key, key_hash, made.content_hash, priority, payload, region)
+        pending.add(
+            key, made.version, kafka_key, key_hash, made.content_hash, priority, payload, region
+        )
         self._waiting += 1
         return None
 
@@ -339,8 +345,6 @@ class PollSession:
         return pending
 
     def _is_known(self, pending: Pending, key_hash: bytes, content_hash: bytes) -> bool:
-        if self.context.keys is not Keys.COMPARED:
-            return False
         known = pending.taken.get(key_hash)
         if known is None:
             known = self.context.seen.content(pending.dataset.name, key_hash)
@@ -348,7 +352,7 @@ class PollSession:
 
     def _admits(self, priority: int) -> bool:
         """Whether there is room, asked once a batch and priority."""
-        room = self._room.get(priority)
+        room = self._room[priority]
         if room is None:
             room = self.context.admits(Priority(priority), self.context.tenant)
             self._room[priority] = room
@@ -370,7 +374,7 @@ class PollSession:
 
     def _cut(self) -> list[Drafts]:
         self._waiting = 0
-        self._room.clear()
+        self._room[:] = [None] * len(Priority)
         return [pending.cut() for pending in self._pending.values() if len(pending)]
 
     async def _settle(self) -> None:

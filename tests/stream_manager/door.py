@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from sqlalchemy import Engine
 
 from emdata.clock import SystemClock
 from emdata.envelope import Accepted
-from stream_manager.delivery.producers import KafkaProducer, broker_answers
+from stream_manager.delivery.lanes import Lanes
+from stream_manager.delivery.producers import broker_answers
 from stream_manager.intake import Intake, IntakeConfig
 from tests.stream_manager.making import DATASET, draft
 from tests.support.platform import Platform
@@ -56,7 +56,7 @@ class Door:
             config,
             self.engine,
             SystemClock(),
-            make_producer=partial(KafkaProducer, self.servers, extra=self.extra),
+            make_producer=Lanes(self.servers, self.folder, self.writer, extra=self.extra),
             is_up=lambda: not self.is_cut_off and broker_answers(self.servers),
         )
         self.intake.start(self.intake.open())

@@ -100,7 +100,8 @@ class Due:
     async def next(self) -> list[bytes]:
         """The rows that are due; waits for one. Empty at the end."""
         while self.given < self.total:
-            due = min(self.total, (time.time_ns() - self._began) // self._step)
+            # Row n falls due n steps after the beginning, as the control's.
+            due = min(self.total, (time.time_ns() - self._began) // self._step + 1)
             if due > self.given:
                 break
             await asyncio.sleep(min(TICK, self._step / 1e9 / 4))

@@ -86,9 +86,11 @@ class Manager:
         return self.ask("feed", kind=kind, name=name, dataset=dataset, batch=batch, **given)
 
     def rss_mb(self) -> float:
-        """Resident memory now, read from outside."""
-        fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
-        return int(fields[1]) * 4096 / 2**20
+        """Resident memory now, read from outside, with that of the process that sends."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        pages = [int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in (pid, *children)]
+        return sum(pages) * 4096 / 2**20
 
     def pause(self) -> None:
         """SIGSTOP."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import sys
 import time
 from collections import deque
@@ -24,15 +23,16 @@ from emdata.telemetry import configure_logging
 from stream_manager.buffer import Block
 from stream_manager.connector import StreamConfig
 from stream_manager.control.control import Control, ControlConfig
-from stream_manager.delivery.producers import KafkaProducer, broker_answers
+from stream_manager.delivery.lanes import Lanes
+from stream_manager.delivery.producers import broker_answers
 from stream_manager.intake import Intake, IntakeConfig
+from stream_manager.interpreter import tune_interpreter
 from stream_manager.manager import StreamManager
 from stream_manager.polls.prepared import Keys
-from stream_manager.service import tune_interpreter
 from tests.bench.stream.drafts import groups, prepared
 from tests.bench.stream.feeds import KINDS, Feed
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
 GROUP, OUTSTANDING = 250, 16
 ROWS_A_POLL = 5000
 
@@ -45,16 +45,21 @@ class Worker:
         engine, clock = connect(config["dsn"]), SystemClock()
         # An official source may have 1,000 CRITICAL records a minute.
         limits = ControlConfig(official=("bench",))
+        lanes = self.lanes = Lanes(
+            servers, Path(config["buffer"]), config["writer"], level="WARNING"
+        )
+        lanes.prepare()
         self.intake = Intake(
             IntakeConfig(
                 Path(config["buffer"]),
                 config["writer"],
                 config.get("segment_mb", 16) << 20,
                 config.get("buffer_mb", 4096) << 20,
+                queue_bytes=0,
             ),
             engine,
             clock,
-            make_producer=partial(KafkaProducer, servers),
+            make_producer=lanes,
             is_up=partial(broker_answers, servers),
             breaker=limits.new_destination(),
         )
@@ -67,13 +72,12 @@ class Worker:
 
     def usage(self) -> dict[str, Any]:
         """What the process used, and what is on the way."""
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+        processes = ["self", *_children()]
         return {
             "at": time.monotonic(),
-            "cpu": used.ru_utime + used.ru_stime,
-            "rss_mb": resident / 2**20,
-            "peak_mb": used.ru_maxrss / 1024,
+            "cpu": sum(map(_cpu_s, processes)),
+            "rss_mb": sum(_status_mb(one, "VmRSS") for one in processes),
+            "peak_mb": sum(_status_mb(one, "VmHWM") for one in processes),
             "waiting": self.waiting(),
             "unapplied": self.intake.applier.depth(),
             "buffer_mb": self.intake.log.size_bytes() / 2**20,
@@ -141,6 +145,7 @@ class Worker:
         """Stop as at SIGTERM."""
         await self.manager.stop()
         await asyncio.to_thread(self.intake.stop)
+        self.lanes.close()
 
     async def obey(self, command: dict[str, Any]) -> bool:
         """Do one command and answer; False at the end."""
@@ -150,6 +155,25 @@ class Worker:
         answer = {"usage": self.usage()}
         print(json.dumps(answer), flush=True)
         return bool(name != "exit")
+
+
+def _children() -> list[str]:
+    """The processes that this one started."""
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def _cpu_s(process: str) -> float:
+    """Seconds of CPU, user and system."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def _status_mb(process: str, name: str) -> float:
+    """A line of /proc/<process>/status that is in kB."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit(f"no {name} of process {process}")
 
 
 async def main(config: dict[str, Any]) -> None:

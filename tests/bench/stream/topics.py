@@ -70,7 +70,8 @@ def read(servers: Servers, dataset: str) -> Iterator[list[Message]]:
         position, end = consumer.get_watermark_offsets(place, timeout=WAIT_S)
         consumer.assign([TopicPartition(topic, 0, position)])
         while position < end:
-            batch = consumer.consume(5000, WAIT_S)
+            # Asked for more than there is, it would wait all its time for the rest.
+            batch = consumer.consume(min(5000, end - position), WAIT_S)
             if not batch or batch[-1].error() is not None:
                 raise SystemExit(f"{topic}: nothing read at {position} of {end}")
             position = (batch[-1].offset() or 0) + 1
