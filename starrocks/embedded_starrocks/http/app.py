@@ -14,7 +14,8 @@ from embedded_starrocks import VERSION
 from embedded_starrocks.http import page
 from embedded_starrocks.http.loading import LoadRoutes
 from embedded_starrocks.mysql.auth import password_matches
-from embedded_starrocks.sql.context import STARROCKS_VERSION, Sessions, version_comment
+from embedded_starrocks.sql.context import Sessions
+from embedded_starrocks.sql.variables import STARROCKS_VERSION, version_comment
 from embedded_starrocks.storage.loads import Loads
 from embedded_starrocks.storage.store import Store
 

@@ -18,10 +18,10 @@ from embedded_starrocks.mysql import resultset as rs
 from embedded_starrocks.mysql.packets import PacketStream, PayloadReader, lenenc_bytes
 from embedded_starrocks.mysql.resultset import ResultColumn, Row, column_definition, kind_of
 from embedded_starrocks.sql import dialect
-from embedded_starrocks.sql.dialect import Token, TokenType
+from embedded_starrocks.sql.dialect import Token
+from embedded_starrocks.sql.prepare import MAX_STATEMENTS, filled, placeholders
 
 EncodeRows = Callable[[list[ResultColumn], list[Row]], list[bytes]]
-MAX_STATEMENTS = 1024
 _UNSIGNED = 0x80
 _INTEGERS = {rs.TINY: "b", rs.SHORT: "h", 13: "h", rs.LONG: "i", 9: "i", rs.LONGLONG: "q"}
 _TIMES = (7, rs.DATE, rs.DATETIME)
@@ -38,19 +38,20 @@ class Statement:
     types: list[int] = dataclasses.field(default_factory=list)
     long_data: dict[int, bytes] = dataclasses.field(default_factory=dict)
 
-    def prepare_answer(self, stream: PacketStream) -> bytes:
-        """The answer to COM_STMT_PREPARE. Columns are described with each result instead."""
+    def prepare_answer(self, stream: PacketStream, columns: list[ResultColumn]) -> bytes:
+        """The answer to COM_STMT_PREPARE. Parameters may change columns: results say them again."""
         count = len(self.positions)
         payloads = [
             b"\0"
             + self.id.to_bytes(4, "little")
-            + (0).to_bytes(2, "little")
+            + len(columns).to_bytes(2, "little")
             + count.to_bytes(2, "little")
             + b"\0\0\0"
         ]
-        if count:
-            payloads += [column_definition(ResultColumn("?"))] * count
-            payloads.append(handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
+        for definitions in ([ResultColumn("?")] * count, columns):
+            if definitions:
+                payloads += [column_definition(each) for each in definitions]
+                payloads.append(handshake.eof_packet(handshake.STATUS_AUTOCOMMIT))
         return stream.frame_all(payloads)
 
 
@@ -67,8 +68,7 @@ class Statements:
         found = dialect.tokenize(sql)
         if len(dialect.split(found)) != 1:
             raise syntax_error("a prepared statement is one statement")
-        holes = [token.start for token in found if token.token_type == TokenType.PLACEHOLDER]
-        statement = Statement(self._next, sql, holes)
+        statement = Statement(self._next, sql, placeholders(found))
         self._statements[statement.id] = statement
         self._next += 1
         return statement
@@ -79,6 +79,9 @@ class Statements:
         if statement is None:
             raise SqlError(1243, "HY000", f"Unknown prepared statement handler ({wanted})")
         return statement
+
+    def forget(self, statement: Statement) -> None:
+        self._statements.pop(statement.id, None)
 
     def close(self, body: bytes) -> None:
         self._statements.pop(int.from_bytes(body[:4], "little"), None)
@@ -100,12 +103,7 @@ class Statements:
         reader.take(4 + 1 + 4)
         values = _parameters(statement, reader) if statement.positions else []
         statement.long_data.clear()
-        parts: list[str] = []
-        at = 0
-        for position, value in zip(statement.positions, values, strict=True):
-            parts += [statement.sql[at:position], value]
-            at = position + 1
-        sql = "".join([*parts, statement.sql[at:]])
+        sql = filled(statement.sql, statement.positions, values)
         return dialect.split(dialect.tokenize(sql))[0], sql
 
 

@@ -31,6 +31,8 @@ from embedded_starrocks.mysql.resultset import (
 from embedded_starrocks.sql.context import Context, Session, Sessions
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.executor import Result, execute, statements
+from embedded_starrocks.sql.hints import set_var_hints
+from embedded_starrocks.sql.prepare import result_columns
 from embedded_starrocks.storage.store import Store
 
 log = structlog.get_logger("embedded_starrocks")
@@ -213,8 +215,7 @@ class Connection:
             context.use(_decoded(body))
             self._ok()
         elif command == _PREPARE:
-            statement = self._prepared.add(_decoded(body))
-            self._stream.send_raw(statement.prepare_answer(self._stream))
+            self._prepare(context, _decoded(body))
         elif command == _EXECUTE:
             self._execute(context, body)
         elif command in (_LONG_DATA, _CLOSE):
@@ -298,10 +299,20 @@ class Connection:
 
     def _run(self, context: Context, tokens: list[Token], text: str) -> Result:
         word = tokens[0].text.upper()
+        context.session.hints = set_var_hints(tokens)
         limit = _seconds(context, "query_timeout" if word in _QUERIES else "insert_timeout")
         # It holds until the rows are sent; the next statement or the end takes it away.
         self._limit.begin(limit, context.session.time_out)
         return execute(context, tokens, text)
+
+    def _prepare(self, context: Context, sql: str) -> None:
+        statement = self._prepared.add(sql)
+        try:
+            columns = result_columns(context, sql, execute)
+        except SqlError:
+            self._prepared.forget(statement)
+            raise
+        self._stream.send_raw(statement.prepare_answer(self._stream, columns))
 
     def _execute(self, context: Context, body: bytes) -> None:
         tokens, sql = self._prepared.bound(body)

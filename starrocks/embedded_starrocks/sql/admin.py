@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 from sqlglot import exp
 
 from embedded_starrocks.errors import SqlError, syntax_error, unsupported
 from embedded_starrocks.mysql.resultset import Done, ResultSet, table_of
 from embedded_starrocks.sql import accounts, dialect
-from embedded_starrocks.sql.context import Context, Value
+from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.query import run_plan
 from embedded_starrocks.sql.rewrite import Rewriter
+from embedded_starrocks.sql.variables import Value, checked_value
 from embedded_starrocks.sql.words import Words, like_pattern
+from embedded_starrocks.storage.metadata import SCHEMA
 
 
 def set_statement(context: Context, found: list[Token], sql: str) -> Done:
@@ -49,9 +53,25 @@ def _set_item(context: Context, item: exp.Expr) -> None:
     value = _value(context, assignment.expression)
     name = target.name.lower()
     if isinstance(target, exp.Parameter):
-        context.session.user_variables[name] = value
+        # TRUE and FALSE of a user's own variable are numbers.
+        is_boolean = isinstance(assignment.expression, exp.Boolean)
+        context.session.user_variables[name] = int(value == "true") if is_boolean else value
+    elif kind in ("GLOBAL", "PERSIST"):
+        _set_global(context, name, checked_value(name, value, is_global=True))
     else:
-        context.session.variables[name] = value
+        context.session.variables[name] = checked_value(name, value)
+
+
+def _set_global(context: Context, name: str, value: Value) -> None:
+    """For sessions to come; the one that sets it keeps what it has, as in StarRocks."""
+    before = context.variable(name)
+    with context.store.write() as connection:
+        connection.execute(f"DELETE FROM {SCHEMA}.variables WHERE name = ?", [name])
+        connection.execute(
+            f"INSERT INTO {SCHEMA}.variables VALUES (?, ?)", [name, json.dumps(value)]
+        )
+    context.session.variables.setdefault(name, before)
+    context.store.global_variables[name] = value
 
 
 def _value(context: Context, node: exp.Expr) -> Value:
@@ -66,7 +86,7 @@ def _value(context: Context, node: exp.Expr) -> Value:
     if isinstance(node, exp.Null):
         return None
     if isinstance(node, exp.Var):
-        return str(node.this)
+        return None if node.name.upper() == "DEFAULT" else str(node.this)
     plan = Rewriter(context.scope()).query(exp.select(node.copy()))
     for chunk in run_plan(context, plan).chunks:
         value = chunk[0][0]

@@ -22,6 +22,13 @@ from embedded_starrocks.errors import (
 from embedded_starrocks.sql.partitionlists import meta_sql
 from embedded_starrocks.sql.partitions import rows_of
 from embedded_starrocks.sql.rewrite import Scope
+from embedded_starrocks.sql.variables import (
+    MYSQL_VERSION,
+    STARROCKS_VERSION,
+    Value,
+    find_variable,
+    version_comment,
+)
 from embedded_starrocks.storage.metadata import Catalog, Relation
 from embedded_starrocks.storage.rights import (
     CATALOG,
@@ -34,69 +41,6 @@ from embedded_starrocks.storage.store import Store
 
 if TYPE_CHECKING:
     from embedded_starrocks.sql.transactions import Transaction
-
-# What version() gives, and what current_version() gives: StarRocks' release whose SQL is followed.
-MYSQL_VERSION = "8.0.33"
-STARROCKS_VERSION = "3.5.0"
-_COMMENT = "embedded StarRocks (not StarRocks: DuckDB behind StarRocks' protocols)"
-
-Value = str | int | None
-
-
-def version_comment(banner: str) -> str:
-    return f"{_COMMENT} {VERSION}" + (f" - {banner}" if banner else "")
-
-
-def default_variables(banner: str) -> dict[str, Value]:
-    """Variables that clients read. Setting one that changes nothing is accepted and shown."""
-    return {
-        "auto_increment_increment": 1,
-        "autocommit": 1,
-        "catalog": "default_catalog",
-        "character_set_client": "utf8",
-        "character_set_connection": "utf8",
-        "character_set_database": "utf8",
-        "character_set_results": "utf8",
-        "character_set_server": "utf8",
-        "collation_connection": "utf8_general_ci",
-        "collation_database": "utf8_general_ci",
-        "collation_server": "utf8_general_ci",
-        "default_storage_engine": "StarRocks",
-        "default_week_format": "0",
-        "dynamic_overwrite": "false",
-        "foreign_key_checks": 0,
-        "have_query_cache": "NO",
-        "init_connect": "",
-        "insert_max_filter_ratio": "0.0",
-        "insert_timeout": 14400,
-        "interactive_timeout": 3600,
-        "language": "/starrocks/share/english/",
-        "license": "Apache License 2.0",
-        "lower_case_table_names": 0,
-        "max_allowed_packet": 33554432,
-        "net_buffer_length": 16384,
-        "net_read_timeout": 60,
-        "net_write_timeout": 60,
-        "performance_schema": 0,
-        "query_cache_size": 1048576,
-        "query_cache_type": 0,
-        "query_timeout": 300,
-        "run_mode": "shared_nothing",
-        "sql_auto_is_null": 0,
-        "sql_mode": "ONLY_FULL_GROUP_BY",
-        "sql_notes": 1,
-        "sql_safe_updates": 0,
-        "sql_select_limit": 9223372036854775807,
-        "system_time_zone": "UTC",
-        "time_zone": "UTC",
-        "transaction_isolation": "READ-COMMITTED",
-        "transaction_read_only": 0,
-        "tx_isolation": "READ-COMMITTED",
-        "tx_read_only": 0,
-        "version": MYSQL_VERSION,
-        "version_comment": version_comment(banner),
-        "wait_timeout": 28800,
-    }
 
 
 @dataclasses.dataclass
@@ -111,6 +55,10 @@ class Session:
     database: str = ""
     variables: dict[str, Value] = dataclasses.field(default_factory=dict)
     user_variables: dict[str, Value] = dataclasses.field(default_factory=dict)
+    # Statements of PREPARE, by name.
+    prepared: dict[str, str] = dataclasses.field(default_factory=dict)
+    # Variables of the running statement's SET_VAR.
+    hints: dict[str, Value] = dataclasses.field(default_factory=dict)
     statement: str = ""
     started: datetime.datetime | None = None
     killed: bool = False
@@ -135,6 +83,7 @@ class Session:
         self.roles = None
         self.variables.clear()
         self.user_variables.clear()
+        self.prepared.clear()
 
     def time_out(self, seconds: float) -> None:
         """Stop the running statement because it took too long."""
@@ -224,10 +173,18 @@ class Context:
         return meta_sql(self.catalog, seen)
 
     def variable(self, name: str) -> Value:
-        key = name.lower()
-        if key in self.session.variables:
-            return self.session.variables[key]
-        return default_variables(self.store.banner).get(key)
+        """As a hint, the session, SET GLOBAL or the default has it. Raises 1193.
+
+        `global.name` is what new sessions get.
+        """
+        found = find_variable(name.removeprefix("global."))
+        places = [self.session.hints, self.session.variables, self.store.global_variables]
+        for values in places[2:] if name.startswith("global.") else places:
+            if found.name in values:
+                return values[found.name]
+        if found.name == "version_comment":
+            return version_comment(self.store.banner)
+        return found.default
 
     def session_function(self, name: str) -> Value:
         session = self.session

@@ -57,9 +57,7 @@ def insert(context: Context, tree: exp.Insert) -> Done:
             context,
             relation,
             label,
-            lambda connection: overwrite(
-                context, connection, tree, relation, columns, plan, partitions
-            ),
+            lambda connection: overwrite(context, connection, relation, columns, plan, partitions),
         )
     return transactions.labelled(
         context,

@@ -20,12 +20,15 @@ from embedded_starrocks.sql import (
     dml,
     grants,
     mviews,
+    prepare,
     show,
     tasks,
     transactions,
 )
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
+from embedded_starrocks.sql.hints import set_var_hints, without_hint
+from embedded_starrocks.sql.limits import limited
 from embedded_starrocks.sql.query import run_query
 from embedded_starrocks.sql.reading import read
 from embedded_starrocks.sql.tablewords import take_table_words
@@ -52,6 +55,8 @@ _BY_WORD: dict[str, TextHandler] = {
     "REFRESH": mviews.refresh,
     "EXPLAIN": show.explain,
     "ANALYZE": admin.accepted,
+    "PREPARE": prepare.prepare,
+    "DEALLOCATE": prepare.deallocate,
 }
 _BY_TWO_WORDS: dict[tuple[str, str], TextHandler] = {
     ("CREATE", "USER"): accounts.create_user,
@@ -60,6 +65,7 @@ _BY_TWO_WORDS: dict[tuple[str, str], TextHandler] = {
     ("CREATE", "ROLE"): accounts.create_role,
     ("DROP", "ROLE"): accounts.drop_role,
     ("DROP", "TASK"): tasks.drop_task,
+    ("DROP", "PREPARE"): prepare.deallocate,
 }
 
 
@@ -87,10 +93,13 @@ def statements(sql: str) -> list[tuple[list[Token], str]]:
 
 def execute(context: Context, found: list[Token], sql: str) -> Result:
     """Run one statement. Raises SqlError for everything that goes wrong."""
+    context.session.hints = set_var_hints(found)
     try:
         return _dispatch(context, found, sql)
     except duckdb.Error as error:
         raise translated(error) from None
+    finally:
+        context.session.hints = {}
 
 
 def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
@@ -100,7 +109,9 @@ def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
     if handler is not None:
         return handler(context, found, sql)
     if words[0] == "SELECT":
-        return read(context, found, sql)
+        return limited(context, found, read(context, found, sql))
+    if words[0] == "EXECUTE":
+        return prepare.execute(context, found, sql, execute)
     if words[0] == "SUBMIT":
         return tasks.submit(context, found, sql, execute)
     if words[0] == "ALTER":
@@ -108,10 +119,10 @@ def _dispatch(context: Context, found: list[Token], sql: str) -> Result:
     label = ""
     if words[0] == "INSERT":
         found, label = transactions.take_label(found)
-    table_words = take_table_words(found, sql)
+    table_words = take_table_words(without_hint(found), sql)
     tree = dialect.parse_tokens(table_words.tokens, sql)
     if isinstance(tree, exp.Query):
-        return run_query(context, tree)
+        return limited(context, found, run_query(context, tree))
     tree.meta["table_words"] = table_words
     tree.meta["label"] = label
     writer = _WRITERS.get(type(tree))

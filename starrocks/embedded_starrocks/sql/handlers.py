@@ -259,7 +259,6 @@ HANDLERS: dict[type[exp.Expr], Handler] = {
     exp.Like: _like,
     exp.RegexpLike: _regexp,
     exp.Count: _count,
-    exp.GroupConcat: aggregates.group_concat,
     exp.Window: _window,
     exp.Filter: _window,
     exp.Grouping: _grouping,

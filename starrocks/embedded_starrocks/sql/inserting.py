@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import duckdb
 from sqlglot import exp
 
@@ -29,8 +27,6 @@ from embedded_starrocks.storage.tables import (
     count_rows,
     drop_stage,
 )
-
-_DYNAMIC = re.compile(r"dynamic_overwrite\s*=\s*'?(\w+)", re.IGNORECASE)
 
 
 def target_columns(tree: exp.Insert, relation: Relation) -> tuple[Column, ...]:
@@ -184,7 +180,6 @@ def _filter_by_partitions(
 def overwrite(
     context: Context,
     connection: duckdb.DuckDBPyConnection,
-    tree: exp.Insert,
     relation: Relation,
     columns: tuple[Column, ...],
     plan: Plan,
@@ -195,7 +190,7 @@ def overwrite(
     if partitions:
         condition = rows_of(context.catalog, relation, partitions)
         connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)} WHERE {condition}")
-    elif _is_dynamic(context, tree):
+    elif _is_dynamic(context):
         _empty_partitions(context, connection, relation)
     else:
         connection.execute(f"DELETE FROM {qualified(relation.db, relation.name)}")
@@ -205,12 +200,9 @@ def overwrite(
     return affected
 
 
-def _is_dynamic(context: Context, tree: exp.Insert) -> bool:
+def _is_dynamic(context: Context) -> bool:
     """Whether only the partitions that get rows are overwritten."""
     setting = str(context.variable("dynamic_overwrite")).lower()
-    hint = _DYNAMIC.search(tree.args["hint"].sql("starrocks")) if tree.args.get("hint") else None
-    if hint is not None:
-        setting = hint.group(1).lower()
     return setting in ("true", "1", "on")
 
 

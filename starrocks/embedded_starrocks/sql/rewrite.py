@@ -18,6 +18,7 @@ from embedded_starrocks.errors import (
     unsupported,
 )
 from embedded_starrocks.sql import dialect, functions, infoschema, kinds, shapes, tablefunctions
+from embedded_starrocks.sql.builders import aggregates
 from embedded_starrocks.sql.calls import call, macro
 from embedded_starrocks.sql.handlers import HANDLERS, finished_outputs, name_outputs
 from embedded_starrocks.sql.scopes import (
@@ -154,9 +155,10 @@ class Rewriter:
             exp.Column: self._column,
             exp.Star: self._star,
             exp.Anonymous: self._call,
-            exp.SessionParameter: lambda node: self._value(scope.variable(node.name)),
+            exp.SessionParameter: self._system_variable,
             exp.Parameter: lambda node: self._value(scope.user_variable(node.name)),
             exp.CurrentUser: lambda _: self._constant("current_user"),
+            exp.GroupConcat: self._group_concat,
         }
 
     def query(self, tree: exp.Expr) -> Plan:
@@ -297,6 +299,20 @@ class Rewriter:
         if name == "default":
             raise semantic_error("DEFAULT is allowed in VALUES only")
         return self._constant(name)
+
+    def _system_variable(self, node: exp.SessionParameter) -> exp.Expr:
+        prefix = "global." if str(node.args.get("kind")).upper() == "GLOBAL" else ""
+        return self._value(self._scope.variable(prefix + node.name))
+
+    def _group_concat(self, node: exp.GroupConcat) -> exp.Expr:
+        """Cut off behind group_concat_max_len characters."""
+        limit = self._scope.variable("group_concat_max_len")
+        made = aggregates.group_concat(node)
+        if limit is None:
+            return made
+        # Other sessions may have other limits: the plan is not kept.
+        self.plan.is_volatile = True
+        return aggregates.cut(made, int(limit), isinstance(node.parent, exp.Window | exp.Filter))
 
     def _constant(self, name: str) -> exp.Expr:
         value = self._scope.session_function(name)

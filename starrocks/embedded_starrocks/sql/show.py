@@ -9,13 +9,14 @@ from collections.abc import Callable
 from embedded_starrocks.errors import no_database_selected, unknown_database, unsupported
 from embedded_starrocks.mysql.resultset import ResultSet, Row, table_of
 from embedded_starrocks.sql import dialect, showaccounts
-from embedded_starrocks.sql.context import Context, default_variables
+from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.infoschema import view_names
 from embedded_starrocks.sql.query import plan_query, run_plan
 from embedded_starrocks.sql.rewrite import Plan, find_relation
 from embedded_starrocks.sql.showcreate import show_create_sql
 from embedded_starrocks.sql.showpartitions import show_partitions
+from embedded_starrocks.sql.variables import default_variables
 from embedded_starrocks.sql.words import Words, like_pattern
 from embedded_starrocks.storage.metadata import SCHEMA, Column, Relation
 
@@ -27,7 +28,7 @@ def show(context: Context, found: list[Token], sql: str) -> ResultSet:
     words = Words(found, sql)
     words.expect("SHOW")
     is_full = words.accept("FULL")
-    words.any_of("GLOBAL", "SESSION")
+    words.is_global = words.any_of("GLOBAL", "SESSION", "LOCAL") == "GLOBAL"
     first = words.peek()
     if first == "TABLES":
         return _tables(context, words, is_full)
@@ -240,7 +241,11 @@ def _create(context: Context, words: Words) -> ResultSet:
 
 
 def _variables(context: Context, words: Words) -> ResultSet:
-    values = {**default_variables(context.store.banner), **context.session.variables}
+    values = {
+        **default_variables(context.store.banner),
+        **context.store.global_variables,
+        **({} if words.is_global else context.session.variables),
+    }
     rows: list[Row] = [(name, _shown(value)) for name, value in sorted(values.items())]
     return table_of(["Variable_name", "Value"], _filter(words, rows))
 

@@ -24,7 +24,8 @@ from embedded_starrocks.storage.tables import apply_stage, count_rows
 
 # What may stand between BEGIN and COMMIT, by first word.
 _READING = ("SELECT", "WITH", "(", "SHOW", "DESC", "DESCRIBE", "EXPLAIN", "SET", "USE", "KILL")
-ALLOWED = frozenset((*_READING, "INSERT", "COMMIT", "ROLLBACK", "BEGIN", "START"))
+_PREPARED = ("PREPARE", "EXECUTE", "DEALLOCATE")
+ALLOWED = frozenset((*_READING, *_PREPARED, "INSERT", "COMMIT", "ROLLBACK", "BEGIN", "START"))
 
 
 @dataclasses.dataclass

@@ -17,6 +17,8 @@ class Words:
         self._tokens = found
         self._sql = sql
         self._at = 0
+        # Whether SHOW GLOBAL was said.
+        self.is_global = False
 
     @property
     def done(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import json
 import time
 from collections.abc import Iterator
 
@@ -17,6 +18,7 @@ from embedded_starrocks.sql.infoschema import create_views
 from embedded_starrocks.sql.macros import create_macros
 from embedded_starrocks.sql.partitiondefs import with_partitions
 from embedded_starrocks.sql.plans import PlanCache
+from embedded_starrocks.sql.variables import Value, known_variables
 from embedded_starrocks.storage.engine import Engine
 from embedded_starrocks.storage.labels import Labels
 from embedded_starrocks.storage.metadata import (
@@ -61,6 +63,7 @@ class Store:
                 self._set_root(connection, root_password)
                 self._catalog = read_catalog(connection)
                 self.labels = Labels(connection)
+                self.global_variables = _read_variables(connection)
         except (duckdb.Error, ValueError) as error:
             engine.close()
             raise StartupError(f"the data directory cannot be read: {error}") from None
@@ -114,6 +117,12 @@ class Store:
             f"INSERT INTO {SCHEMA}.users (name, password_hash) VALUES (?, ?)",
             [ROOT, stored_hash(password)],
         )
+
+
+def _read_variables(connection: duckdb.DuckDBPyConnection) -> dict[str, Value]:
+    """What SET GLOBAL has set; variables that this release does not know are left out."""
+    rows = connection.execute(f"SELECT name, value FROM {SCHEMA}.variables").fetchall()
+    return {name: json.loads(value) for name, value in rows if name in known_variables()}
 
 
 def _read_partitions(connection: duckdb.DuckDBPyConnection) -> None:

@@ -115,6 +115,8 @@ def finished(node: exp.Expr) -> exp.Expr:
     kind = inner.meta.get("exact_average")
     if isinstance(kind, ColumnType):
         return _exact_average(node, kind)
+    if "longest" in inner.meta:
+        return _left(node, inner.meta["longest"])
     wanted = inner.meta.get("cast_to")
     if isinstance(wanted, ColumnType):
         return kinds.cast(node, wanted)
@@ -208,6 +210,18 @@ def group_concat(node: exp.GroupConcat) -> exp.Expr:
         return _distinct_concat(value.expressions, order, separator)
     last = exp.Order(this=separator, expressions=order) if order else separator
     return kinds.typed(call("string_agg", kinds.to_text(value), last), kinds.VARCHAR)
+
+
+def cut(made: exp.Expr, longest: int, is_inside: bool) -> exp.Expr:
+    """A text of at most so many characters; inside of a window by `finished`."""
+    if is_inside:
+        made.meta["longest"] = longest
+        return made
+    return _left(made, longest)
+
+
+def _left(node: exp.Expr, longest: int) -> exp.Expr:
+    return kinds.typed(call("left", node, exp.Literal.number(longest)), kinds.VARCHAR)
 
 
 def _distinct_concat(
