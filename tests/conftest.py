@@ -1,12 +1,19 @@
-"""Rules that hold for all tests: system programs, hypothesis profiles."""
+"""Rules that hold for all tests: system programs, hypothesis profiles; the state of a platform."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from tests.support.platform import Platform
 
 # No deadlines: the machine is shared with servers that other tests start.
 _QUIET = (HealthCheck.too_slow,)
@@ -27,3 +34,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("CI") == "true":
                 pytest.fail(reason)
             pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def engine(platform: Platform) -> Iterator[Engine]:
+    """The state of a module's ``platform``, with its newest schema."""
+    from emdata.state import connect, upgrade
+    from runtime.tasks import state_dsn
+
+    dsn = state_dsn(platform.context)
+    upgrade(dsn)
+    made = connect(dsn)
+    yield made
+    made.dispose()

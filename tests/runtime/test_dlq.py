@@ -12,10 +12,8 @@ import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
-from emdata.state import connect, upgrade
 from runtime.cli import build
 from runtime.letters import one_line, shown_bytes
-from runtime.tasks import state_dsn
 from stream_manager.requests import RequestListener
 from tests.stream_manager.door import Door
 from tests.stream_manager.redriving import World
@@ -34,15 +32,6 @@ def test_bytes_of_strangers_cannot_move_the_cursor_nor_turn_the_text() -> None:
 def platform() -> Iterator[Platform]:
     with running_platform(only="postgres") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def engine(platform: Platform) -> Iterator[Engine]:
-    dsn = state_dsn(platform.context)
-    upgrade(dsn)
-    made = connect(dsn)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from emdata.clock import SystemClock
 from emdata.errors import SettingError, SourceRefused, SourceUnavailable, UnsafeAddress
@@ -20,42 +14,17 @@ from emdata.settings import load_settings
 from scrapers.addresses import is_public
 from scrapers.http import HttpClient, trusting_the_system, user_agent
 from tests.scrapers.raw_server import Exchange, client, raw_server
+from tests.support.certificate import make_certificate
 
 
 def _certificate(
     folder: Path, *, host: str = "localhost", address: str | None = "127.0.0.1", days: int = 1
 ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's context with a certificate of its own, and a client's that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    names: list[x509.GeneralName] = [x509.DNSName(host)]
-    if address:
-        names.append(x509.IPAddress(ipaddress.ip_address(address)))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=10))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
+    certificate, key = make_certificate(folder, host=host, address=address, days=days)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(file)
-    trusting = ssl.create_default_context(cafile=str(file))
+    server.load_cert_chain(certificate, key)
+    trusting = ssl.create_default_context(cafile=str(certificate))
     return server, trusting
 
 

@@ -7,7 +7,6 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from scrapers.push.link import Broker
 from scrapers.push.mqtt import MqttConnector, backoff_seconds
 from stream_manager.push.door import PushItem
 from tests.support.broker import Mosquitto, running_broker, sender
+from tests.support.certificate import make_certificate
 from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.integration, pytest.mark.system("mosquitto")]
@@ -229,12 +229,12 @@ async def test_a_password_that_emdata_made_opens_mosquitto_and_a_wrong_one_does_
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_tls_is_verified(quick: None, tmp_path: Path) -> None:
-    _certificate(tmp_path)
-    extra = [f"certfile {tmp_path}/cert.pem", f"keyfile {tmp_path}/key.pem"]
+    certificate, key = make_certificate(tmp_path)
+    extra = [f"certfile {certificate}", f"keyfile {key}"]
     door, strange = Door(), Door()
     with running_broker(tmp_path / "broker", extra) as running:
         place = ("127.0.0.1", running.port, "emdata-1", ("sensors/#",), "", "")
-        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        trusting = ssl.create_default_context(cafile=str(certificate))
         async with connected(door, Broker(*place, trusting)):
             assert door.failures == []
         connector = MqttConnector(
@@ -260,40 +260,4 @@ async def test_a_broker_that_is_not_there_is_tried_ever_more_seldom() -> None:
     assert all(
         abs(wait / expected - 1) <= 0.21
         for wait, expected in zip(waits, (1, 2, 4, 60, 60), strict=True)
-    )
-
-
-def _certificate(folder: Path) -> None:
-    """A self-signed certificate for 127.0.0.1."""
-    from datetime import timedelta
-    from ipaddress import IPv4Address
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
     )

@@ -15,14 +15,12 @@ from sqlalchemy import Engine
 
 from emdata.commits import Commit, DatasetCounts, Dead
 from emdata.contracts.base import utc_text
-from emdata.state import connect, upgrade
 from emdata.state.apply import apply_commit
 from emdata.state.freshness import freshness
 from emdata.state.ledger import HourRow, hours, is_landed, settle
 from emdata.state.prune import prune_polls
 from emdata.state.reads import load_high_seqs, register_streams
 from emdata.state.tables import metadata
-from runtime.tasks import state_dsn
 from tests.stream_manager.making import commit as made_commit
 from tests.stream_manager.test_session import Thing
 from tests.support.platform import Platform, running_platform
@@ -36,15 +34,6 @@ NAME = Thing.dataset.name
 def platform() -> Iterator[Platform]:
     with running_platform(only="postgres") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def engine(platform: Platform) -> Iterator[Engine]:
-    dsn = state_dsn(platform.context)
-    upgrade(dsn)
-    made = connect(dsn)
-    yield made
-    made.dispose()
 
 
 class Table:

@@ -58,15 +58,6 @@ def platform() -> Iterator[Platform]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def engine(platform: Platform) -> Iterator[Engine]:
-    dsn = state_dsn(platform.context)
-    assert upgrade(dsn) == upgrade(dsn)
-    made = connect(dsn)
-    yield made
-    made.dispose()
-
-
 def a_commit(name: str, *, accepted: int = 0, first: int = 1, **changes: Any) -> Commit:
     """A commit of a dataset and stream of its own."""
     counts = DatasetCounts(records=accepted, accepted=accepted)
@@ -88,6 +79,13 @@ def a_commit(name: str, *, accepted: int = 0, first: int = 1, **changes: Any) ->
 def rows_of(engine: Engine, query: str) -> list[dict[str, Any]]:
     with engine.connect() as connection:
         return [dict(row) for row in connection.execute(sa.text(query)).mappings()]
+
+
+def test_the_schema_is_brought_up_to_date_once(platform: Platform, engine: Engine) -> None:
+    dsn = state_dsn(platform.context)
+    assert upgrade(dsn) == upgrade(dsn)
+    (row,) = rows_of(engine, "SELECT version_num FROM alembic_version")
+    assert row["version_num"] == upgrade(dsn)
 
 
 def test_a_commit_applied_twice_changes_nothing(engine: Engine) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from tests.support.platform import Platform
 from tests.support.ports import free_ports
+from tests.support.posting import post_rows
 from tests.support.waiting import wait_for
 
 FEMA = "fema_disaster_declarations"
@@ -108,19 +109,9 @@ class Client:
 
     def post(self, port: int, rows: list[dict[str, Any]], timeout: float = 1.0) -> int:
         """Post rows once; returns the status, 0 when there was no answer."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/v1/records/{FEMA}",
-            data=json.dumps(rows).encode(),
-            headers={"Authorization": f"Bearer {self.platform.context.credentials.ingest_token}"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                accepted = json.load(answer)["accepted"]
-        except urllib.error.HTTPError as error:
-            return error.code
-        except OSError:
-            return 0
-        assert accepted == len(rows)
+        status = post_rows(self.platform, FEMA, rows, port=port, timeout=timeout)
+        if status != 200:
+            return status
         self.acknowledged += [f"{row['disaster_number']}|{row['place_code']}" for row in rows]
         self.times.append(time.monotonic())
         return 200

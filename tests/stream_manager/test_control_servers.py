@@ -19,12 +19,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from sqlalchemy import Engine
 
 from emdata.clock import ManualClock, SystemClock
-from emdata.state import connect
 from emdata.state.audit import AuditEntry, audit_entries, store_audit
 from emdata.state.requests import ask_polls
 from emdata.state.requests import wait_for as wait_for_answers
 from runtime.lag import Lag, consumer_lag
-from runtime.tasks import state_dsn
 from stream_manager.control.lag import KafkaPositions, LagMeter, LagUnknown
 from tests.stream_manager.door import make_topic
 from tests.support.platform import Platform, running_platform
@@ -40,13 +38,6 @@ def platform() -> Iterator[Platform]:
     settings = {"EMDATA_STREAMS": FIRST, "EMDATA_LAG_INTERVAL_S": "1"}
     with running_platform(only="postgres,kafka,simulator,manager", settings=settings) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def engine(platform: Platform) -> Iterator[Engine]:
-    made = connect(state_dsn(platform.context))
-    yield made
-    made.dispose()
 
 
 def get(port: int, path: str) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, make_url
 
 from emdata.commits import Commit
 from emdata.contracts.base import Priority
-from emdata.state import connect, upgrade
+from emdata.state import connect
 from runtime.tasks import state_dsn
 from stream_manager.control.breaker import Breaker, State
 from stream_manager.state.resend import KafkaUnavailable, resend_from_topic
@@ -51,15 +51,6 @@ class Elsewhere(Thing, frozen=True, kw_only=True):
 def platform() -> Iterator[Platform]:
     with running_platform(only="postgres,kafka") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def engine(platform: Platform) -> Iterator[Engine]:
-    dsn = state_dsn(platform.context)
-    upgrade(dsn)
-    made = connect(dsn)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from emdata.state.requests import wait_for as wait_for_answers
 from runtime.tasks import state_dsn
 from tests.stream_manager.door import begin, end, read_topic
 from tests.support.platform import Platform, running_platform
+from tests.support.posting import post_rows
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -49,19 +50,9 @@ class Client:
 
     def post(self, rows: list[dict[str, Any]]) -> int:
         """Post rows once; returns the status, 0 when there was no answer."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.platform.settings.manager_port}/v1/records/{FEMA}",
-            data=json.dumps(rows).encode(),
-            headers={"Authorization": f"Bearer {self.platform.context.credentials.ingest_token}"},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
-                accepted = json.load(answer)["accepted"]
-        except urllib.error.HTTPError as error:
-            return error.code
-        except OSError:
-            return 0
-        assert accepted == len(rows)
+        status = post_rows(self.platform, FEMA, rows)
+        if status != 200:
+            return status
         self.acknowledged += [f"{row['disaster_number']}|{row['place_code']}" for row in rows]
         return 200
 

@@ -14,12 +14,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from emdata.state import connect, upgrade
 from emdata.state import dead_letters as state
 from emdata.state.dead_letters import Filter, drop_letters, find_letters, show_letter
 from emdata.state.ledger import settle
 from emdata.state.requests import ask_polls, wait_for
-from runtime.tasks import state_dsn
 from stream_manager.polls.prepared import Keys
 from stream_manager.polls.session import PollSession
 from stream_manager.requests import RequestListener
@@ -34,15 +32,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 def platform() -> Iterator[Platform]:
     with running_platform(only="postgres,kafka") as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def engine(platform: Platform) -> Iterator[Engine]:
-    dsn = state_dsn(platform.context)
-    upgrade(dsn)
-    made = connect(dsn)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture
