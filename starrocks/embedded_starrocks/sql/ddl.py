@@ -17,7 +17,7 @@ from embedded_starrocks.errors import (
     unsupported,
 )
 from embedded_starrocks.mysql.resultset import Done
-from embedded_starrocks.sql import alterpartitions, dialect, inserting
+from embedded_starrocks.sql import alterpartitions, dialect, inserting, kinds
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.rewrite import Plan, Rewriter, find_relation, resolve_database
 from embedded_starrocks.sql.rowexpr import generated_columns
@@ -137,7 +137,12 @@ def describe(connection: duckdb.DuckDBPyConnection, plan: Plan) -> list[tuple[st
     """Names and StarRocks types of a query's columns, without running it."""
     rows = connection.execute(f"DESCRIBE {plan.sql}").fetchall()
     found = []
-    for name, kind, *_ in rows:
+    sets = dict(enumerate(kind for _, kind in plan.outputs))
+    for index, (name, kind, *_) in enumerate(rows):
+        known = sets.get(index)
+        if known in (kinds.BITMAP, kinds.HLL) and known is not None:
+            found.append((name, known))
+            continue
         narrowed = "BIGINT" if kind == "HUGEINT" and not plan.has_largeint else kind
         column_type = from_duckdb(narrowed)
         if column_type.is_text:

@@ -8,10 +8,12 @@ import duckdb
 from sqlglot import exp
 
 from embedded_starrocks.mysql.resultset import ResultColumn, ResultSet, Row
+from embedded_starrocks.sql import kinds
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.partitionlists import require_partitions
 from embedded_starrocks.sql.rewrite import Plan, Rewriter
 from embedded_starrocks.sql.translate import translated
+from embedded_starrocks.storage.metadata import quoted
 
 CHUNK_ROWS = 8192
 # Types that only DuckDB has, and what they are shown as.
@@ -30,7 +32,19 @@ def plan_query(context: Context, tree: exp.Expr) -> Plan:
     context.require_reads(plan.reads)
     for relation, names in plan.partitions:
         require_partitions(context.catalog, context.session.connection, relation, names)
+    if plan.outputs:
+        plan.sql = _without_sets(plan)
     return plan
+
+
+def _without_sets(plan: Plan) -> str:
+    """A BITMAP or an HLL is NULL for a client; functions say what is in it."""
+    names = [f"c{index}" for index in range(len(plan.outputs))]
+    shown = [
+        f"{'CAST(NULL AS VARCHAR)' if kind in (kinds.BITMAP, kinds.HLL) else name} AS {quoted(own)}"
+        for name, (own, kind) in zip(names, plan.outputs, strict=True)
+    ]
+    return f"SELECT {', '.join(shown)} FROM ({plan.sql}) AS q({', '.join(names)})"
 
 
 def run_query(context: Context, tree: exp.Expr) -> ResultSet:

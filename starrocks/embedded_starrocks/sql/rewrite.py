@@ -25,6 +25,7 @@ from embedded_starrocks.sql.scopes import (
     COLUMNS,
     RELATION,
     Kept,
+    Output,
     column_type,
     find_cte,
     in_order,
@@ -110,6 +111,8 @@ class Plan:
     reads: list[Relation] = dataclasses.field(default_factory=list)
     has_largeint: bool = False
     is_volatile: bool = False
+    # Names and types of what the query gives, when a BITMAP or an HLL is among them.
+    outputs: list[Output] = dataclasses.field(default_factory=list)
     # Partitions that the query names; whether they exist is looked up before it runs.
     partitions: list[tuple[Relation, tuple[str, ...]]] = dataclasses.field(default_factory=list)
 
@@ -170,6 +173,8 @@ class Rewriter:
             finished_outputs(tree)
             found = outputs(tree)
             self.plan.has_largeint |= any(kind == kinds.LARGEINT for _, kind in found)
+            if any(kind in (kinds.BITMAP, kinds.HLL) for _, kind in found):
+                self.plan.outputs = found
         self.plan.sql = _generated(tree)
         return self.plan
 
@@ -331,7 +336,7 @@ def _generated(tree: exp.Expr) -> str:
         return tree.sql(
             dialect="duckdb", identify=True, unsupported_level=ErrorLevel.RAISE, copy=False
         )
-    except UnsupportedError as error:
+    except (UnsupportedError, ValueError) as error:
         raise unsupported(str(error)) from None
 
 
