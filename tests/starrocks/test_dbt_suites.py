@@ -44,7 +44,14 @@ def test_the_basic_suites_of_dbt_pass() -> None:
     run_suite("suite_basic.py", 580)
 
 
+@pytest.mark.integration
+@pytest.mark.timeout(600)
+def test_every_incremental_strategy_of_dbt_does_what_it_says() -> None:
+    run_suite("suite_incremental.py", 580)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_more_suites_of_dbt_pass() -> None:
-    run_suite("suite_more.py", 1700)
+@pytest.mark.parametrize("suite", ["suite_features.py", "suite_more.py", "suite_seeds.py"])
+def test_more_suites_of_dbt_pass(suite: str) -> None:
+    run_suite(suite, 1700)

@@ -12,7 +12,12 @@ import duckdb
 from embedded_starrocks.sql.macros_collections import ARRAYS, JSON, SETS
 from embedded_starrocks.sql.macros_values import NUMBERS, SCHEMA, TEXT
 
-_DATETIME = r"^\s*\d{4}-\d{1,2}-\d{1,2}([T ]+\d{1,2}(:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?)?\s*$"
+# A zone is taken only where all ways to understand it agree: the session's own, which is UTC. dbt
+# writes the limits of a microbatch like that.
+_DATETIME = (
+    r"^\s*\d{4}-\d{1,2}-\d{1,2}"
+    r"([T ]+\d{1,2}(:\d{1,2}(:\d{1,2}(\.\d{1,6})?(\+00:00)?)?)?)?\s*$"
+)
 
 # Casts. typeof() is folded while planning, so a branch costs nothing for a known type.
 _CASTS = {

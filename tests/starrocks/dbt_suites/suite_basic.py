@@ -16,31 +16,7 @@ from dbt.tests.adapter.basic.test_snapshot_timestamp import BaseSnapshotTimestam
 from dbt.tests.adapter.basic.test_table_materialization import BaseTableMaterialization
 from dbt.tests.adapter.basic.test_validate_connection import BaseValidateConnection
 
-# dbt-starrocks 1.12.2 has this macro with an argument less than dbt 1.11 calls it with, and leaves
-# the temporary table of a snapshot behind.
-SNAPSHOT_MACROS = """
-{% macro snapshot_check_all_get_existing_columns(node, target_exists, check_cols_config) %}
-  {% if not target_exists %}{{ return((false, [])) }}{% endif %}
-  {% set target = adapter.get_relation(none, node.schema, node.alias) %}
-  {% set wanted = check_cols_config %}
-  {% if wanted == 'all' %}{% set wanted = get_columns_in_query(node['compiled_code']) %}{% endif %}
-  {% set stored = adapter.get_columns_in_relation(target) | map(attribute='name') | list %}
-  {% set known = [] %}
-  {% for column in wanted if column in stored %}{% do known.append(adapter.quote(column)) %}
-  {% endfor %}
-  {{ return((known | length < wanted | length, known)) }}
-{% endmacro %}
-{% macro post_snapshot(staging_relation) %}
-  {% do adapter.drop_relation(staging_relation) %}
-{% endmacro %}
-"""
-# Snapshots update rows, which StarRocks does in PRIMARY KEY tables only.
-SNAPSHOT_CONFIG = {
-    "+table_type": "PRIMARY",
-    "+keys": ["dbt_scd_id"],
-    "+distributed_by": ["dbt_scd_id"],
-}
-SEED_CONFIG = {"+table_type": "PRIMARY", "+keys": ["id"], "+distributed_by": ["id"]}
+from tests.starrocks.dbt_suites.macros import SEED_CONFIG, SNAPSHOT_CONFIG, SNAPSHOT_MACROS
 
 
 class TestAdapterMethods(BaseAdapterMethod):

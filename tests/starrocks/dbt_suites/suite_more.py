@@ -1,7 +1,6 @@
 """Suites beyond the basic ones, as far as dbt-starrocks has what they ask for.
 
-Left out, because the adapter or StarRocks has not what they need: grants (no SHOW GRANTS ON),
-caching (relations without a database), delete+insert predicates, seeds with PostgreSQL's types.
+What is left out, and why, is in docs/embedded-starrocks.md.
 """
 
 from __future__ import annotations
@@ -12,8 +11,15 @@ from dbt.tests.adapter.aliases.test_aliases import (
     BaseSameAliasDifferentSchemas,
 )
 from dbt.tests.adapter.concurrency.test_concurrency import TestConcurenncy as BaseOfConcurrency
+from dbt.tests.adapter.dbt_clone.test_dbt_clone import BaseCloneSameTargetAndState
 from dbt.tests.adapter.dbt_show.test_dbt_show import BaseShowLimit
 from dbt.tests.adapter.empty.test_empty import BaseTestEmpty
+from dbt.tests.adapter.ephemeral.test_ephemeral import BaseEphemeralErrorHandling
+from dbt.tests.adapter.hooks.test_model_hooks import (
+    BaseDuplicateHooksInConfigs,
+    BaseHooksRefsOnSeeds,
+)
+from dbt.tests.adapter.hooks.test_run_hooks import BaseAfterRunHooks
 from dbt.tests.adapter.incremental.test_incremental_on_schema_change import (
     BaseIncrementalOnSchemaChange,
 )
@@ -32,6 +38,11 @@ from dbt.tests.adapter.simple_seed.test_seed import (
 )
 from dbt.tests.adapter.store_test_failures_tests.test_store_test_failures import (
     BaseStoreTestFailures,
+)
+from dbt.tests.adapter.unit_testing.test_case_insensitivity import BaseUnitTestCaseInsensivity
+from dbt.tests.adapter.unit_testing.test_invalid_input import BaseUnitTestInvalidInput
+from dbt.tests.adapter.unit_testing.test_quoted_reserved_word_column_names import (
+    BaseUnitTestQuotedReservedWordColumnNames,
 )
 
 
@@ -100,4 +111,36 @@ class TestEmptySeed(BaseTestEmptySeed):
 
 
 class TestStoreTestFailures(BaseStoreTestFailures):
+    pass
+
+
+class TestCloneSameTargetAndState(BaseCloneSameTargetAndState):
+    pass
+
+
+class TestEphemeralErrorHandling(BaseEphemeralErrorHandling):
+    pass
+
+
+class TestDuplicateHooksInConfigs(BaseDuplicateHooksInConfigs):
+    pass
+
+
+class TestHooksRefsOnSeeds(BaseHooksRefsOnSeeds):
+    pass
+
+
+class TestAfterRunHooks(BaseAfterRunHooks):
+    pass
+
+
+class TestUnitTestCaseInsensitivity(BaseUnitTestCaseInsensivity):
+    pass
+
+
+class TestUnitTestInvalidInput(BaseUnitTestInvalidInput):
+    pass
+
+
+class TestUnitTestQuotedReservedWordColumnNames(BaseUnitTestQuotedReservedWordColumnNames):
     pass
