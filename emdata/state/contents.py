@@ -26,10 +26,9 @@ def load_contents(
 
 
 def newer_content(
-    engine: Engine, *, dataset: str, key_hash: bytes, content_hash: bytes, writer: int,
-    since: datetime,
-) -> bool:  # fmt: skip
-    """Whether other content of a key was accepted after ``since``.
+    engine: Engine, *, dataset: str, key_hash: bytes, content_hash: bytes, since: datetime
+) -> bool:
+    """Whether other content of a key was accepted after ``since``, by whatever writer.
 
     Asked for datasets without a version, where the last to arrive is the current one.
     """
@@ -41,13 +40,11 @@ def newer_content(
         ).first()
         if known is None or bytes(known.content_hash) == content_hash:
             return False
-        if known.writer != writer:
-            return True  # numbers of two writers cannot be compared: the newer writer wins
         before = connection.execute(
             sa.select(sa.func.max(counts.c.last_seq))
             .join(polls, polls.c.poll_id == counts.c.poll_id)
             .where(
-                counts.c.dataset == dataset, counts.c.writer == writer,
+                counts.c.dataset == dataset, counts.c.writer == known.writer,
                 polls.c.finished_at <= since,
             )
         ).scalar()  # fmt: skip

@@ -1,5 +1,9 @@
 """Dead letters: found, shown, claimed for a re-drive, dropped; every act leaves a row of history.
 
+A manager drives its own letters, and those of clients in degraded mode, which have numbers of
+their own and no process that waits for a mended parser. What one manager has claimed it gives back
+or ends itself.
+
 States: ``open`` waits; ``redriving`` is being tried; ``redriven`` was taken; ``dropped`` was given
 up by somebody. A letter's gate is the code, or the topic's settings, under which it failed last: an
 automatic re-drive tries it again only under another one.
@@ -15,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from emdata.state.clients import FIRST_CLIENT
 from emdata.state.database import transaction
 from emdata.state.stream_code import code_at
 from emdata.state.tables import dead_letter_attempts, dead_letters, polls, stream_code
@@ -178,24 +183,28 @@ def claim(
     now: datetime,
     max_attempts: int,
 ) -> list[Letter]:
-    """Take open letters of a writer for a re-drive and count the attempt.
+    """Take open letters of a manager or of clients for a re-drive and count the attempt.
 
-    Letters that are no longer open, or were tried ``max_attempts`` times, are left out. A letter
-    that was sent and never confirmed is taken again.
+    writer: the manager's. Letters that are no longer open, or were tried ``max_attempts`` times,
+    are left out. A letter that this manager sent and never saw confirmed is taken again.
     """
     columns = dead_letters.c
-    unconfirmed = (columns.state == "redriving") & columns.seq.is_not(None)
     with transaction(engine) as connection:
         taken: list[str] = list(
             connection.execute(
                 dead_letters.update()
                 .where(
                     columns.id.in_(ids),
-                    columns.writer == writer,
+                    _may_drive(writer),
                     columns.attempts < max_attempts,
-                    (columns.state == "open") | unconfirmed,
+                    (columns.state == "open") | _unconfirmed(writer),
                 )
-                .values(state="redriving", attempts=columns.attempts + 1, last_attempt_at=now)
+                .values(
+                    state="redriving",
+                    attempts=columns.attempts + 1,
+                    last_attempt_at=now,
+                    driver=writer,
+                )
                 .returning(columns.id)
             ).scalars()
         )
@@ -260,7 +269,7 @@ def close_gate(engine: Engine, ids: Sequence[str], gate: str) -> None:
 
 
 def give_back(engine: Engine, writer: int, ids: Sequence[str] | None = None) -> int:
-    """Open again what was claimed and never put into the log: the named letters, or all.
+    """Open again what a manager claimed and never put into its log: the named letters, or all.
 
     All only when everything of the log is applied, as at a start. Records that had been accepted
     before stay ``redriving``: they may be on their way.
@@ -271,7 +280,7 @@ def give_back(engine: Engine, writer: int, ids: Sequence[str] | None = None) -> 
             connection.execute(
                 dead_letters.update()
                 .where(
-                    columns.writer == writer,
+                    _is_driven_by(writer),
                     columns.state == "redriving",
                     columns.seq.is_(None),
                     sa.true() if ids is None else columns.id.in_(ids),
@@ -294,14 +303,14 @@ def give_back(engine: Engine, writer: int, ids: Sequence[str] | None = None) -> 
 def waiting(
     engine: Engine, writer: int, *, max_attempts: int, limit: int, only_unconfirmed: bool = False
 ) -> list[dict[str, Any]]:
-    """Return a writer's letters that may be tried, oldest first.
+    """Return the letters that a manager may try, oldest first; writer: the manager's.
 
     Each has id, stream, dataset, cause, reason, bytes, state, is_accepted (died after its
     acceptance) and the gate of its last failure (None: unknown). ``only_unconfirmed``: those that
     were sent again and not confirmed.
     """
     columns = dead_letters.c
-    unconfirmed = (columns.state == "redriving") & columns.seq.is_not(None)
+    unconfirmed = _unconfirmed(writer)
     code = (
         sa.select(stream_code.c.code)
         .where(stream_code.c.stream == columns.stream, stream_code.c.since <= columns.last_at)
@@ -319,7 +328,7 @@ def waiting(
                 columns.gate, code)).label("gate"),
         )
         .where(
-            columns.writer == writer,
+            _may_drive(writer),
             columns.attempts < max_attempts,
             unconfirmed if only_unconfirmed else (columns.state == "open") | unconfirmed,
         )
@@ -339,6 +348,22 @@ def outcome_of(engine: Engine, poll_id: str, letter_id: str) -> str | None:
     with transaction(engine) as connection:
         found = connection.execute(query).scalar()
     return None if found is None else str(found)
+
+
+def _may_drive(writer: int) -> sa.ColumnElement[bool]:
+    """Its own letters, and those of clients."""
+    return (dead_letters.c.writer == writer) | (dead_letters.c.writer >= FIRST_CLIENT)
+
+
+def _is_driven_by(writer: int) -> sa.ColumnElement[bool]:
+    """What a manager claimed; letters from before this was written down are their writer's."""
+    return sa.func.coalesce(dead_letters.c.driver, dead_letters.c.writer) == writer
+
+
+def _unconfirmed(writer: int) -> sa.ColumnElement[bool]:
+    """What a manager sent under its old number and never saw confirmed."""
+    columns = dead_letters.c
+    return (columns.state == "redriving") & columns.seq.is_not(None) & _is_driven_by(writer)
 
 
 def _letters(connection: Connection, condition: sa.ColumnElement[bool]) -> list[Letter]:

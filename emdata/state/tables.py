@@ -203,6 +203,8 @@ dead_letters = Table(
     Column("last_poll_id", Text),
     _count("attempts"),
     _at("last_attempt_at"),
+    # Which manager (writer) tried last; letters of clients may be tried by any.
+    Column("driver", Integer),
     # Under which code, or which settings of a topic, the last attempt failed.
     Column("gate", Text),
     _at("closed_at"),

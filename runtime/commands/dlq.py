@@ -139,8 +139,7 @@ def redrive(  # noqa: PLR0913, PLR0917 (an argument an option)
     with _state() as engine:
         chosen = _choose(engine, wanted, is_all=every)
         asked = []
-        for writer in sorted({one["writer"] for one in chosen}):
-            own = [one["id"] for one in chosen if one["writer"] == writer]
+        for writer, own in _by_manager(chosen).items():
             to, arguments = [f"writer-{writer}"], {"ids": own, "by": who}
             asked += ask_polls(engine, to, who, kind="redrive", arguments=arguments)
         answered = wait_for(engine, asked, timeout) if asked else []
@@ -187,6 +186,19 @@ def drop(  # noqa: PLR0913, PLR0917 (an argument an option)
         now = SystemClock().now()
         dropped = drop_letters(engine, chosen, by=by or _account(), why=why, now=now)
     print(f"dropped {dropped}")
+
+
+def _by_manager(letters: list[dict[str, Any]]) -> dict[int, list[str]]:
+    """Return ids by the manager that drives them: clients' letters are this platform's one's."""
+    from emdata.state.clients import FIRST_CLIENT
+    from runtime.context import load_context
+
+    ours = load_context().settings.writer
+    found: dict[int, list[str]] = {}
+    for one in letters:
+        manager = one["writer"] if one["writer"] < FIRST_CLIENT else ours
+        found.setdefault(manager, []).append(one["id"])
+    return dict(sorted(found.items()))
 
 
 def _choose(engine: Engine, wanted: Filter, *, is_all: bool) -> list[dict[str, Any]]:

@@ -14,8 +14,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from emdata.contracts.base import Record, utc_text
-from emdata.envelope import Accepted, kafka_headers, kafka_value
+from emdata.envelope import Accepted, Headers, kafka_headers, kafka_value
+from emdata.state.clients import FIRST_CLIENT
 from emdata.state.dead_letters import Letter
+from stream_manager.clients.clients import HEADERS as DEGRADED
 from stream_manager.dead_letters.reparse import record_of
 from stream_manager.delivery.producers import (
     MAX_MESSAGE_BYTES,
@@ -87,7 +89,7 @@ class Redelivery:
                     record.topic,
                     key=record.kafka_key.encode(),
                     value=kafka_value(record),
-                    headers=kafka_headers(record),  # type: ignore[arg-type]
+                    headers=_headers(record),  # type: ignore[arg-type]
                     on_delivery=partial(report, index),
                 )
             except KafkaException as error:
@@ -127,6 +129,12 @@ def accepted_of(letter: Letter, record: type[Record], *, is_simulated: bool) -> 
         is_simulated=is_simulated,
         payload=letter.payload,
     )
+
+
+def _headers(record: Accepted) -> Headers:
+    """The headers that the record's writer gives all its messages."""
+    own = DEGRADED if record.writer >= FIRST_CLIENT else []
+    return [*kafka_headers(record), *own]
 
 
 def _outcome(error: KafkaError | None) -> tuple[str, str]:

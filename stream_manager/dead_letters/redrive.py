@@ -3,7 +3,7 @@
 A row, or a record that was rejected at the door, is parsed again and accepted through the buffer
 like any other, in a poll of the stream ``redrive-<stream>``; its COMMIT frame moves it in the
 ledger (``emdata/state/redrives.py``). A record that died after its acceptance is sent again under
-its own identity.
+its own identity. Letters of clients in degraded mode are driven like the manager's own.
 
 Never in circles: a letter has a number of attempts, and the hourly round tries a kind of letter
 only under another gate (the parser's and contract's code, or the topic's settings) than the one
@@ -50,7 +50,7 @@ LOOK_SECONDS, FIRST_LOOK_SECONDS = 60.0, 5.0
 
 @dataclass(frozen=True, slots=True)
 class RedriveConfig:
-    """Whose letters, how often a letter may be tried, and seconds between rounds (0: none)."""
+    """Which manager, how often a letter may be tried, and seconds between rounds (0: none)."""
 
     writer: int
     is_simulated: bool
@@ -90,7 +90,7 @@ class Redriver:
         self._astray: set[str] = set()
 
     def ask(self, request: Request) -> None:
-        """Take a request for this writer's letters; known ones and those of others are left."""
+        """Take a request that is meant for this manager; known ones and others' are left."""
         if request.stream != f"writer-{self._config.writer}" or request.id in self._asked:
             return
         self._asked.append(request.id)
@@ -149,7 +149,7 @@ class Redriver:
         """Try letters now; returns how many ended how.
 
         redriven, rejected (again), superseded, deferred, interrupted, failed, unconfirmed,
-        unsettled; what is not open, belongs to another writer or was tried too often is left out.
+        unsettled; what is not open, belongs to another manager or was tried too often is left out.
         Raises StateUnavailable when PostgreSQL is away.
         """
         total: Counter[str] = Counter()
@@ -293,7 +293,6 @@ class Redriver:
             dataset=record.dataset.name,
             key_hash=record.key_hash(),
             content_hash=record.content_hash(),
-            writer=letter.writer,
             since=letter.first_at,
         )
 

@@ -95,3 +95,41 @@ async def test_letters_are_listed_shown_driven_again_and_dropped(
     assert json.loads(said) == {"letters": 2, "redriven": 2, "unanswered": 0}
     assert "0 letters" in emdata("ls", "--stream", stream)
     assert len(json.loads(emdata("ls", "--stream", stream, "--state", "redriven", "--json"))) == 2
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(300)
+async def test_letters_of_a_client_are_asked_of_this_platform_s_manager(
+    platform: Platform, engine: Engine, tmp_path: Path
+) -> None:
+    nowhere, topic = "127.0.0.1:1", "made-client"
+    left = Door(tmp_path / "c", engine, nowhere, topic, writer=100_900, is_cut_off=True)
+    own = Door(
+        tmp_path / "m", engine, nowhere, topic, writer=platform.settings.writer, is_cut_off=True
+    )
+    client, manager = World(left, engine), World(own, engine)
+    manager.parser, manager.records = client.parser, client.records
+    manager.make()
+    await client.poll(b"b=~")
+    left.close()
+    client.parser.version = 2
+    tasks = [
+        asyncio.create_task(one)
+        for one in (
+            RequestListener(manager.manager, engine, manager.redriver.ask).run(),
+            manager.redriver.run(),
+        )
+    ]
+    try:
+        said = await asyncio.to_thread(
+            lambda: CliRunner().invoke(
+                build(),
+                ["dlq", "redrive", "--stream", client.parser.name, "--json"],
+                env=platform.environment,
+            )
+        )
+    finally:
+        for task in tasks:
+            task.cancel()
+        own.close()
+    assert json.loads(said.stdout) == {"letters": 1, "redriven": 1, "unanswered": 0}, said.output
