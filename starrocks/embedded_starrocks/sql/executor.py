@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
-from embedded_starrocks.errors import unsupported
+from embedded_starrocks.errors import syntax_error, unsupported
 from embedded_starrocks.mysql.resultset import Done, ResultSet
 from embedded_starrocks.sql import (
     accounts,
@@ -37,6 +37,7 @@ from embedded_starrocks.sql.translate import translated
 Result = ResultSet | Done
 TextHandler = Callable[[Context, list[Token], str], Result]
 
+_UNWRITABLE = "Name needs to be a string"
 # By first word: statements that are read token by token.
 _BY_WORD: dict[str, TextHandler] = {
     "SHOW": show.show,
@@ -98,6 +99,11 @@ def execute(context: Context, found: list[Token], sql: str) -> Result:
         return _dispatch(context, found, sql)
     except duckdb.Error as error:
         raise translated(error) from None
+    except ValueError as error:
+        # sqlglot builds some trees from nonsense that it can't write as SQL.
+        if _UNWRITABLE not in str(error):
+            raise
+        raise syntax_error(f"unreadable statement ({error})") from None
     finally:
         context.session.hints = {}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from embedded_starrocks.errors import semantic_error, syntax_error, unsupported
+from embedded_starrocks.errors import semantic_error, unsupported
 from embedded_starrocks.sql import comparisons, kinds, operators, scopes, tablefunctions
 from embedded_starrocks.sql.builders import aggregates, collections, dates, jsons, values
 from embedded_starrocks.sql.calls import call, data_type, macro
@@ -292,11 +292,7 @@ def name_outputs(tree: exp.Expr) -> None:
     for index, output in enumerate(query.expressions):
         if isinstance(output, exp.Alias | exp.Column | exp.Star) or output.is_star:
             continue
-        try:
-            name = output.sql(dialect="starrocks", normalize_functions="lower", comments=False)
-        except ValueError as error:
-            # sqlglot builds some trees from nonsense that it can't write.
-            raise syntax_error(f"unreadable expression ({error})") from None
+        name = output.sql(dialect="starrocks", normalize_functions="lower", comments=False)
         query.expressions[index].replace(exp.alias_(output.copy(), name, quoted=True))
 
 

@@ -55,11 +55,8 @@ ARRAYS = {
     "array_max(a)": "list_max(a)",
     "array_min(a)": "list_min(a)",
     "array_sort(a)": "list_sort(a, 'ASC', 'NULLS FIRST')",
-    # list_distinct leaves NULL out; StarRocks keeps one.
-    "array_distinct(a)": "CASE WHEN list_position(a, NULL) IS NOT NULL "
-    "THEN list_append(list_distinct(a), "
-    "NULL) "
-    "ELSE list_distinct(a) END",
+    # In the order of their first places; one NULL stays.
+    "array_distinct(a)": "list_filter(a, lambda x, i: list_position(a, x) = i)",
     "array_slice(a, i, n)": "CASE WHEN i = 0 THEN error('array_slice counts from 1') "
     "ELSE a[i:i + n - 1] END",
     "array_remove(a, x)": "list_filter(a, lambda e: e IS DISTINCT FROM x)",

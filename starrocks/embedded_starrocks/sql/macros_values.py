@@ -5,8 +5,10 @@ Arguments come in the types that `functions.py` brings them to.
 
 from __future__ import annotations
 
+import string
+
 SCHEMA = "__starrocks_fn"
-_PLAIN = ("atan", "cos", "cosh", "sin", "sinh", "tan", "tanh", "degrees", "radians", "exp", "cbrt")
+_PLAIN = ("atan", "cos", "cosh", "sin", "sinh", "tan", "tanh", "degrees", "radians", "exp")
 TEXT = {
     "ascii(s)": "CASE WHEN s = '' THEN 0 ELSE CAST('0x' || left(hex(s), 2) AS INTEGER) END",
     "repeat(s, n)": "repeat(s, greatest(n, 0))",
@@ -57,6 +59,9 @@ TEXT = {
     "locate(p, s)": "strpos(s, p)",
     "locate(p, s, n)": "CASE WHEN strpos(substr(s, n), p) = 0 THEN 0 "
     "ELSE strpos(substr(s, n), p) + n - 1 END",
+    # Letters beyond ASCII stay, as by default in StarRocks (lower_upper_support_utf8).
+    "lower(s)": f"translate(s, '{string.ascii_uppercase}', '{string.ascii_lowercase}')",
+    "upper(s)": f"translate(s, '{string.ascii_lowercase}', '{string.ascii_uppercase}')",
     "length(s)": "strlen(s)",
     "char_length(s)": "length(s)",
     "lpad(s, n, p)": "CASE WHEN n < 0 OR p = '' THEN NULL ELSE lpad(s, CAST(n AS INTEGER), p) END",
@@ -81,6 +86,9 @@ NUMBERS = {
     "bit_shift_left(a, n)": "CAST(CAST(a AS HUGEINT) * pow(2, n) AS BIGINT)",
     "bit_shift_right(a, n)": "CAST(floor(CAST(a AS HUGEINT) / pow(2, n)) AS BIGINT)",
     **{f"{name}(x)": f"{name}(x)" for name in _PLAIN},
+    # One step of Newton's makes roots of whole numbers whole.
+    "cbrt(x)": "CASE WHEN x = 0 THEN x ELSE "
+    "cbrt(x) - (pow(cbrt(x), 3) - x) / (3 * cbrt(x) * cbrt(x)) END",
     "asin(x)": "CASE WHEN x BETWEEN -1 AND 1 THEN asin(x) END",
     "acos(x)": "CASE WHEN x BETWEEN -1 AND 1 THEN acos(x) END",
     "cot(x)": "CASE WHEN x <> 0 THEN cot(x) END",
