@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from emdata.commits import Commit
-from emdata.contracts.base import Record
+from emdata.contracts.base import Record, short_hash
 from emdata.errors import EmdataError, StateUnavailable
 from emdata.state.reads import load_contents
 from emdata.telemetry import get_logger
+from stream_manager.polls.poll import RECORD_ERRORS
 from stream_manager.polls.session import PollSession
 
 log = get_logger(__name__)
@@ -31,6 +32,9 @@ KEYS_IN_MEMORY = 100_000
 COMMIT_SECONDS, COMMIT_RECORDS = 1.0, 10_000
 CLOSE_SECONDS = 1.0
 WHOLE = 1 << 30  # records of an append: a batch is durable as a whole or not at all
+
+_Place = tuple[str, bytes]  # dataset and key hash
+_Identity = tuple[_Place, bytes]  # with the content hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ class PushDoor:
         nothing meanwhile, so that its sender keeps the messages and waits.
         """
         wait, accepted = RETRY_FIRST, 0
-        todo = await self._without_repeats(items)
+        known = [[_identity(record) for record in item.records] for item in items]
+        todo = await self._without_repeats(items, known)
         while True:
             async with self._turn:
                 new, is_done = await self._attempt(todo)
@@ -108,9 +113,11 @@ class PushDoor:
             wait = min(wait * 2, RETRY_LONGEST)
             # Rejected rows are dead letters by now; what has records was not all taken.
             todo = [item for item in todo if item.records]
-        for item in items:
-            for record in item.records:
-                self._remember(record)
+        for identities in known:
+            for identity in identities:
+                if identity is not None:
+                    (dataset, key_hash), content = identity
+                    self._recent.put(dataset, key_hash, content)
         return accepted
 
     async def beat(self) -> None:
@@ -205,43 +212,54 @@ class PushDoor:
         self._session = None
         await session.interrupt()
 
-    async def _without_repeats(self, items: Sequence[PushItem]) -> list[PushItem]:
-        stored = await self._stored(items)
-        batch: dict[tuple[str, bytes], bytes] = {}
+    async def _without_repeats(
+        self, items: Sequence[PushItem], known: Sequence[Sequence[_Identity | None]]
+    ) -> list[PushItem]:
+        stored = await self._stored(items, known)
+        batch: dict[_Place, bytes] = {}
         kept = []
-        for item in items:
+        for item, identities in zip(items, known, strict=True):
             fresh = []
-            for record in item.records:
-                place, content = _place(record), record.content_hash()
-                known = batch.get(place) or self._recent.get(*place) or stored.get(place)
-                batch[place] = content
-                if known != content:
-                    fresh.append(record)
+            for record, identity in zip(item.records, identities, strict=True):
+                if identity is not None:
+                    place, content = identity
+                    before = batch.get(place) or self._recent.get(*place) or stored.get(place)
+                    batch[place] = content
+                    if before == content:
+                        continue
+                fresh.append(record)
             kept.append(PushItem(item.raw, fresh, item.error))
         return kept
 
-    async def _stored(self, items: Sequence[PushItem]) -> dict[tuple[str, bytes], bytes]:
+    async def _stored(
+        self, items: Sequence[PushItem], known: Sequence[Sequence[_Identity | None]]
+    ) -> dict[_Place, bytes]:
         """Return what PostgreSQL knows of the records that are likely repeats."""
         asked: dict[str, set[bytes]] = {}
-        for item in items:
-            for record in item.records if item.is_repeat_likely else ():
-                dataset, key_hash = _place(record)
-                if self._recent.get(dataset, key_hash) is None:
+        for item, identities in zip(items, known, strict=True):
+            for identity in identities if item.is_repeat_likely else ():
+                if identity is not None and self._recent.get(*identity[0]) is None:
+                    dataset, key_hash = identity[0]
                     asked.setdefault(dataset, set()).add(key_hash)
-        found: dict[tuple[str, bytes], bytes] = {}
+        found: dict[_Place, bytes] = {}
         for dataset, hashes in asked.items():
             try:
-                known = await asyncio.to_thread(load_contents, self._engine, dataset, hashes)
+                contents = await asyncio.to_thread(load_contents, self._engine, dataset, hashes)
             except StateUnavailable as error:
                 # A record twice is harmless, its key makes them one; a lost one is not.
                 log.warning("push_repeats_not_compared", stream=self.stream, error=str(error)[:200])
                 continue
-            found.update({(dataset, key): content for key, content in known.items()})
+            found.update({(dataset, key): content for key, content in contents.items()})
         return found
 
-    def _remember(self, record: Record) -> None:
-        self._recent.put(*_place(record), record.content_hash())
 
+def _identity(record: Record) -> _Identity | None:
+    """Return where a record's content is remembered, and its hash; None when it has neither.
 
-def _place(record: Record) -> tuple[str, bytes]:
-    return record.dataset.name, record.key_hash()
+    The session says what is wrong with such a record.
+    """
+    try:
+        made = record.encoded()
+        return (record.dataset.name, short_hash(made.key.encode())), made.content_hash
+    except RECORD_ERRORS:
+        return None

@@ -173,6 +173,15 @@ async def test_what_is_sent_twice_is_counted_once(world: World, door: PushDoor) 
     assert await door.take([item(thing(1, "other"))]) == 1
 
 
+async def test_a_record_that_cannot_be_encoded_is_a_dead_letter_and_the_stream_goes_on(
+    world: World, door: PushDoor
+) -> None:
+    assert await door.take([item(thing(1, "\ud800")), item(thing(2))]) == 1
+    await world.until(lambda: world.commits)
+    assert world.commits[0].datasets["made_things"].rejected == 1
+    assert await door.take([item(thing(3))]) == 1
+
+
 async def test_a_retained_message_that_an_earlier_process_took_is_not_new(
     world: World, door: PushDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
