@@ -7,6 +7,8 @@ from embedded_starrocks.sql.types import INTEGER_BITS, ColumnType
 from embedded_starrocks.storage.metadata import Column
 
 _CONVERSIONS = {"BOOLEAN": "to_boolean", "DATE": "to_date", "DATETIME": "to_datetime"}
+# Beyond these DuckDB prints and reads what is no date of StarRocks (infinity, BC).
+_FIRST_DAY, _LAST_DAY = "DATE '0001-01-01'", "DATE '9999-12-31'"
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 
 
@@ -43,19 +45,37 @@ def _struct_by_position(source: str, target: ColumnType) -> str:
 
 
 def _from_text(source: str, target: ColumnType) -> str:
-    """Text converted; written out, because planning macros costs more than a small load."""
+    """Text converted; written out, because planning macros costs more than a small load.
+
+    Text that a value's own printing gives back is that value, which is cheap to find out; only
+    other text is looked at closely.
+    """
+    stored = target.duckdb()
+    value = f"TRY_CAST({source} AS {stored})"
     if target.name in INTEGER_BITS:
         whole = rf"regexp_extract({source}, '^\s*([+-]?\d+)(\.\d*)?\s*$', 1)"
-        return f"TRY_CAST({whole} AS {target.duckdb()})"
+        return (
+            f"CASE WHEN CAST({value} AS VARCHAR) = {source} THEN {value} "
+            f"ELSE TRY_CAST({whole} AS {stored}) END"
+        )
     if target.name == "BOOLEAN":
         return (
-            f"CASE lower(trim({source})) WHEN 'true' THEN true WHEN 'false' THEN false "
-            "WHEN '1' THEN true WHEN '0' THEN false END"
+            f"CASE {source} WHEN 'true' THEN true WHEN 'false' THEN false "
+            f"ELSE CASE lower(trim({source})) WHEN 'true' THEN true WHEN 'false' THEN false "
+            "WHEN '1' THEN true WHEN '0' THEN false END END"
         )
     if target.name == "DATE":
-        return f"CAST({SCHEMA}.text_to_datetime({source}) AS DATE)"
+        return (
+            f"CASE WHEN {value} BETWEEN {_FIRST_DAY} AND {_LAST_DAY} "
+            f"AND CAST({value} AS VARCHAR) = {source} THEN {value} "
+            f"ELSE CAST({SCHEMA}.text_to_datetime({source}) AS DATE) END"
+        )
     if target.name == "DATETIME":
-        return f"{SCHEMA}.text_to_datetime({source})"
+        return (
+            f"CASE WHEN {value} >= {_FIRST_DAY} AND {value} < {_LAST_DAY} "
+            f"AND CAST({value} AS VARCHAR) = replace({source}, 'T', ' ') THEN {value} "
+            f"ELSE {SCHEMA}.text_to_datetime({source}) END"
+        )
     if target.is_text:
         return f"CASE WHEN strlen({source}) <= {target.length} THEN {source} END"
     return f"TRY_CAST({source} AS {target.duckdb()})"

@@ -11,10 +11,13 @@ import re
 from pathlib import Path
 
 from embedded_starrocks.sql.values import default_value
+from embedded_starrocks.storage.jsonlines import is_one_object_a_line
 from embedded_starrocks.storage.metadata import Column, Relation, quoted
 from embedded_starrocks.storage.tables import OPERATION
 
 MAX_OBJECT = 64 * 1024 * 1024
+# The longest line that is read as such; DuckDB's threads share a body in pieces of twice as much.
+_LINE = 1024 * 1024
 
 
 class LoadError(Exception):
@@ -71,12 +74,23 @@ def is_nested_field(relation: Relation, field: str) -> bool:
     return column is not None and is_nested(column)
 
 
-def reader_of(relation: Relation, body: Path, options: LoadOptions, number: int) -> Reader:
-    """The reader for a body. Raises LoadError for options that contradict each other."""
+def reader_of(
+    relation: Relation, body: Path, options: LoadOptions, number: int, by_line: bool = False
+) -> Reader:
+    """The reader for a body; `by_line` when `is_by_line` says that it may be read so.
+
+    Raises LoadError for options that contradict each other.
+    """
     fields = _fields(relation, options)
     if options.format == "csv":
         return _csv_reader(body, options, fields, number)
-    return _json_reader(relation, body, options, fields)
+    return _json_reader(relation, body, options, fields, by_line)
+
+
+def is_by_line(body: Path, options: LoadOptions) -> bool:
+    """Whether DuckDB may read a body line by line, with all its threads."""
+    is_plain = not (options.strip_outer_array or options.jsonpaths or options.json_root)
+    return options.format == "json" and is_plain and is_one_object_a_line(body)
 
 
 def _fields(relation: Relation, options: LoadOptions) -> tuple[str, ...]:
@@ -96,7 +110,7 @@ def _fields(relation: Relation, options: LoadOptions) -> tuple[str, ...]:
 
 
 def _json_reader(
-    relation: Relation, body: Path, options: LoadOptions, fields: tuple[str, ...]
+    relation: Relation, body: Path, options: LoadOptions, fields: tuple[str, ...], by_line: bool
 ) -> Reader:
     size = max(1024 * 1024, min(MAX_OBJECT, body.stat().st_size + 1024))
     if OPERATION not in fields and relation.key_model == "PRIMARY":
@@ -104,6 +118,8 @@ def _json_reader(
     if options.jsonpaths or options.json_root:
         return _jsonpath_reader(relation, body, options, size, fields)
     layout = "array" if options.strip_outer_array else "unstructured"
+    if by_line:
+        layout, size = "newline_delimited", _LINE
     kinds = {field: "JSON" if is_nested_field(relation, field) else "VARCHAR" for field in fields}
     columns = ", ".join(f"{text_literal(name)}: '{kind}'" for name, kind in kinds.items())
     return Reader(

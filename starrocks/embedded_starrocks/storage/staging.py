@@ -7,6 +7,7 @@ on purpose.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from embedded_starrocks.storage.readers import (
     LoadError,
     LoadOptions,
     Reader,
+    is_by_line,
     is_nested,
     missing_value,
     reader_of,
@@ -86,15 +88,34 @@ def stage(
     number: int,
 ) -> Staged:
     """Parse and check a body. Raises LoadError when it can't be read or too many rows are bad."""
+    if is_by_line(body, options):
+        # What can't be read line by line is read as a whole, which says what is wrong with it.
+        with contextlib.suppress(duckdb.Error):
+            return _stage(connection, catalog, relation, body, options, number, True)
+    return _stage(connection, catalog, relation, body, options, number, False)
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection,
+    catalog: Catalog,
+    relation: Relation,
+    body: Path,
+    options: LoadOptions,
+    number: int,
+    by_line: bool,
+) -> Staged:
+    """The same in one way; a body that was to be read line by line raises duckdb.Error."""
     table = f"{STAGE_DATABASE}.main.s{number}"
     size = body.stat().st_size
-    reader = reader_of(relation, body, options, number)
+    reader = reader_of(relation, body, options, number, by_line)
     try:
         plan = _plan(connection, catalog, relation, options, reader)
         _create(connection, catalog, relation, plan, table)
         return _checked(connection, relation, options, plan, table, size)
     except duckdb.Error as error:
         drop(connection, table)
+        if by_line:
+            raise
         raise LoadError(_first_line(error)) from None
     except SqlError as error:
         drop(connection, table)
@@ -143,6 +164,9 @@ def _checked(
     _check_ratio(total, filtered, options.max_filter_ratio, errors)
     if filtered or unselected:
         connection.execute(f"DELETE FROM {table} WHERE {_BAD} OR {_SKIPPED}")
+    if has_repeats and relation.key_model in KEYED and not _has_numbers(relation):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {ROW_NUMBER} BIGINT")
+        connection.execute(f"UPDATE {table} SET {ROW_NUMBER} = rowid")
     merge = Merge(
         has_operation=plan.has_operation,
         has_repeats=has_repeats,
@@ -339,13 +363,19 @@ def _create(
         if not column.generated
     ]
     others = [f"{_any(plan.problems)} AS {_BAD}", f"{plan.skipped} AS {_SKIPPED}"]
-    others.append(f"row_number() OVER () AS {ROW_NUMBER}")
+    numbers = [ROW_NUMBER] if _has_numbers(relation) else []
+    others += [f"row_number() OVER () AS {name}" for name in numbers]
     if plan.has_operation:
         others.append(f"CASE WHEN {OPERATION} IN ('1', 'delete') THEN 1 ELSE 0 END AS {OPERATION}")
     rows = f"SELECT {', '.join([*outputs, *others])} FROM ({plan.rows})"
-    kept = [_BAD, _SKIPPED, ROW_NUMBER] + ([OPERATION] if plan.has_operation else [])
+    kept = [_BAD, _SKIPPED, *numbers] + ([OPERATION] if plan.has_operation else [])
     rows = with_generated(catalog, relation, rows, ", ".join(kept))
     connection.execute(f"CREATE TABLE {table} AS {rows}")
+
+
+def _has_numbers(relation: Relation) -> bool:
+    """Whether every row gets its number; else only those of a stage that has keys twice."""
+    return relation.key_model == "AGGREGATE"
 
 
 def _any(problems: list[_Problem]) -> str:

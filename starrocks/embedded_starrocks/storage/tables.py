@@ -77,9 +77,10 @@ def apply_stage(
 ) -> None:
     """Move the rows of a stage table into a table.
 
-    The stage has the table's columns, `__row` (order of arrival) and, when said, `__op` (0 upsert,
-    1 delete). In PRIMARY and UNIQUE KEY tables the last row of a key wins, within the stage and
-    over what is stored; in AGGREGATE KEY tables the values of a key are merged column by column.
+    The stage has the table's columns, `__row` (order of arrival; where keys may be there twice or
+    are aggregated) and, when said, `__op` (0 upsert, 1 delete). In PRIMARY and UNIQUE KEY tables
+    the last row of a key wins, within the stage and over what is stored; in AGGREGATE KEY tables
+    the values of a key are merged column by column.
     There is no index: DuckDB's join with zone maps is as fast and the file stays smaller.
     """
     stage = _numbered(connection, relation, stage)
