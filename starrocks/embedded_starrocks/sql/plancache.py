@@ -8,13 +8,17 @@ all numbers. Plans hold for one picture of the catalog, one user with its roles,
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
 
 from embedded_starrocks.errors import SqlError
 from embedded_starrocks.sql import dialect
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token, TokenType
 from embedded_starrocks.sql.plans import CachedPlan
-from embedded_starrocks.sql.query import plan_query
+from embedded_starrocks.sql.query import plan_query, shown_columns
 from embedded_starrocks.sql.rewrite import Plan
 
 MAX_LENGTH = 20_000
@@ -49,6 +53,19 @@ def planned(context: Context, found: list[Token], sql: str) -> tuple[CachedPlan,
     if not numbers and not plan.is_volatile and len(text) <= MAX_LENGTH:
         cache.put(catalog, key, cached)
     return cached, plan
+
+
+def describe(context: Context, cached: CachedPlan, plan: Plan) -> None:
+    """Ask DuckDB for the columns of a plan. Raises duckdb.Error as the query would."""
+    rows = context.session.connection.execute(f"DESCRIBE {plan.sql}").fetchall()
+    note_columns(cached, rows)
+
+
+def note_columns(cached: CachedPlan, described: Sequence[tuple[Any, ...]]) -> None:
+    """Keep the columns of a result, from rows that begin with DuckDB's name and type."""
+    has_sum = any(str(row[1]) == "HUGEINT" for row in described)
+    cached.may_overflow = has_sum and not cached.has_largeint
+    cached.columns = shown_columns(described, cached.has_largeint)
 
 
 def _places(found: list[Token]) -> list[Token]:
@@ -102,4 +119,11 @@ def _marked_plan(context: Context, found: list[Token], sql: str) -> CachedPlan |
         pieces.append(before)
     if plan.is_volatile:
         return None
-    return CachedPlan([*pieces, rest], plan.reads, plan.has_largeint)
+    cached = CachedPlan([*pieces, rest], plan.reads, plan.has_largeint)
+    try:
+        describe(context, cached, plan)
+    except duckdb.Error:
+        # The statement as it was written says what is wrong.
+        return None
+    names = [column.name for column in cached.columns or ()]
+    return None if any(mark in name for mark in marks for name in names) else cached

@@ -14,13 +14,18 @@ MAX_PLANS = 1000
 
 @dataclasses.dataclass
 class CachedPlan:
-    """A plan cut at its numbers; `columns` and `is_large` are what its last result was like."""
+    """A plan cut at its numbers, and what is known of its results.
+
+    `columns` are the same for all numbers; `may_overflow` says that a sum may lie beyond the type
+    it is shown as. `is_large` is how many rows the last result had, None before the first one.
+    """
 
     pieces: list[str]
     reads: list[Relation]
     has_largeint: bool
     columns: list[ResultColumn] | None = None
-    is_large: bool = False
+    may_overflow: bool = False
+    is_large: bool | None = None
 
     def plan(self, numbers: list[str]) -> Plan:
         parts = [self.pieces[0]]

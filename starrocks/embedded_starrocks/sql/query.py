@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import duckdb
 from sqlglot import exp
@@ -52,14 +53,18 @@ def run_query(context: Context, tree: exp.Expr) -> ResultSet:
     return run_plan(context, plan)
 
 
-def run_plan(context: Context, plan: Plan) -> ResultSet:
+def run_plan(context: Context, plan: Plan, columns: list[ResultColumn] | None = None) -> ResultSet:
+    """The result of a plan; asking DuckDB for its columns takes a while, if they aren't known."""
     connection = context.session.connection
     connection.execute(plan.sql)
-    columns = [
-        ResultColumn(name, shown_type(str(kind), plan.has_largeint))
-        for name, kind, *_ in connection.description or ()
-    ]
+    if columns is None:
+        columns = shown_columns(connection.description or [], plan.has_largeint)
     return ResultSet(columns, _chunks(context, connection))
+
+
+def shown_columns(described: Iterable[tuple[Any, ...]], has_largeint: bool) -> list[ResultColumn]:
+    """Columns for the client, from rows that begin with DuckDB's name and type."""
+    return [ResultColumn(name, shown_type(str(kind), has_largeint)) for name, kind, *_ in described]
 
 
 def shown_type(kind: str, has_largeint: bool) -> str:

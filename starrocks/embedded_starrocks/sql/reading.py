@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import duckdb
 
-from embedded_starrocks.mysql.resultset import ResultColumn, ResultSet, Row
+from embedded_starrocks.mysql.resultset import ResultSet, Row
 from embedded_starrocks.mysql.wiresql import encoding_sql
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
-from embedded_starrocks.sql.plancache import planned
+from embedded_starrocks.sql.plancache import describe, note_columns, planned
 from embedded_starrocks.sql.plans import CachedPlan
-from embedded_starrocks.sql.query import run_plan, shown_type
+from embedded_starrocks.sql.query import run_plan
 from embedded_starrocks.sql.rewrite import Plan
 from embedded_starrocks.sql.translate import translated
 
@@ -28,33 +28,30 @@ def read(context: Context, found: list[Token], sql: str) -> ResultSet:
         result = _encoded(context, cached, plan)
         if result is not None:
             return result
-    result = run_plan(context, plan)
-    cached.columns = result.columns
+    result = run_plan(context, plan, cached.columns)
+    if cached.columns is None:
+        note_columns(cached, context.session.connection.description or [])
     return ResultSet(result.columns, _noting(cached, result.chunks))
 
 
 def _may_be_large(context: Context, cached: CachedPlan) -> bool:
     """By its last result, or before the first one by the tables that it reads."""
-    if cached.columns is not None:
+    if cached.is_large is not None:
         return cached.is_large
     rows = context.store.estimated_rows()
     return any(rows.get((each.db, each.name), 0) >= LARGE for each in cached.reads)
 
 
 def _encoded(context: Context, cached: CachedPlan, plan: Plan) -> ResultSet | None:
-    connection = context.session.connection
     if cached.columns is None:
-        described = connection.execute(f"DESCRIBE {plan.sql}").fetchall()
-        cached.columns = [
-            ResultColumn(name, shown_type(str(kind), plan.has_largeint))
-            for name, kind, *_ in described
-        ]
-        if any(str(kind) == "HUGEINT" for _, kind, *_ in described):
-            # A sum may lie beyond what it is shown as; Python checks that.
-            return None
+        describe(context, cached, plan)
+    if cached.columns is None or cached.may_overflow:
+        # A sum may lie beyond what it is shown as; Python checks that.
+        return None
     sql = encoding_sql(plan.sql, cached.columns)
     if sql is None:
         return None
+    connection = context.session.connection
     connection.execute(sql)
     return ResultSet(cached.columns, _payloads(context, cached, connection), is_encoded=True)
 
