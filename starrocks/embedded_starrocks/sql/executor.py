@@ -15,6 +15,7 @@ from embedded_starrocks.sql import (
     accounts,
     admin,
     alter,
+    backups,
     ddl,
     dialect,
     dml,
@@ -56,6 +57,8 @@ _BY_WORD: dict[str, TextHandler] = {
     "REFRESH": mviews.refresh,
     "EXPLAIN": show.explain,
     "ANALYZE": admin.accepted,
+    "BACKUP": backups.backup,
+    "RESTORE": backups.restore,
     "PREPARE": prepare.prepare,
     "DEALLOCATE": prepare.deallocate,
 }
@@ -67,6 +70,9 @@ _BY_TWO_WORDS: dict[tuple[str, str], TextHandler] = {
     ("DROP", "ROLE"): accounts.drop_role,
     ("DROP", "TASK"): tasks.drop_task,
     ("DROP", "PREPARE"): prepare.deallocate,
+    ("CREATE", "REPOSITORY"): backups.create_repository,
+    ("CREATE", "READ"): backups.create_repository,
+    ("DROP", "REPOSITORY"): backups.drop_repository,
 }
 
 

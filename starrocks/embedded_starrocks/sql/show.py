@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from embedded_starrocks.errors import no_database_selected, unknown_database, unsupported
 from embedded_starrocks.mysql.resultset import ResultSet, Row, table_of
-from embedded_starrocks.sql import dialect, showaccounts
+from embedded_starrocks.sql import dialect, showaccounts, showbackups
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.infoschema import view_names
@@ -319,6 +319,10 @@ _SHOW: dict[str, _RESULT] = {
     "PROCESSLIST": _processlist,
     "LOAD": _load,
     "PARTITIONS": show_partitions,
+    "REPOSITORIES": showbackups.repositories,
+    "SNAPSHOT": showbackups.snapshot,
+    "BACKUP": showbackups.backup,
+    "RESTORE": showbackups.restore,
     "GRANTS": showaccounts.show_grants,
     "USERS": showaccounts.show_users,
     "ROLES": showaccounts.show_roles,

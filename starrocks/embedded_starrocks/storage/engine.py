@@ -36,6 +36,8 @@ class Engine:
         self._directory = data
         self._lock_file = _lock_directory(data)
         self.spool = (data / "spool").resolve()
+        # Where repositories of snapshots are; DuckDB itself never reads or writes there.
+        self.backups = data.resolve() / "backups"
         self._empty_spool()
         try:
             self._database = duckdb.connect(
