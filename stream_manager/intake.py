@@ -75,6 +75,7 @@ class Intake:
             config.directory,
             writer=config.writer,
             segment_bytes=config.segment_bytes,
+            memory_bytes=config.queue_bytes,
             disk=config.disk,
             fence=fence,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions
 from sqlalchemy import Engine, make_url
@@ -20,6 +22,7 @@ from emdata.contracts.base import Priority
 from emdata.state import connect
 from runtime.tasks import state_dsn
 from stream_manager.control.breaker import Breaker, State
+from stream_manager.delivery.sender_process import MAIN
 from stream_manager.state.resend import KafkaUnavailable, resend_from_topic
 from tests.stream_manager.door import (
     Door,
@@ -86,6 +89,52 @@ def test_fault_10_a_broker_killed_mid_batch_loses_nothing_and_keeps_the_order(
     count = way.acknowledged()
     way.wait_delivered(90)
     assert_exact(read_topic(way.servers, way.topic), count)
+
+
+def test_fault_1_a_killed_sending_process_is_replaced_and_nothing_is_lost(way: Door) -> None:
+    done = threading.Event()
+    offering = offer_steadily(way, 200, done)
+    killed: set[int] = set()
+
+    def new_process() -> int | None:
+        return next(iter(sending_processes() - killed), None)
+
+    for turn in range(3):
+        wait_for(lambda more=10 * turn: len(way.offered) > more, 60, "records on their way")
+        pid = wait_for(new_process, 30, "a process that sends")
+        killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
+    done.set()
+    offering.join()
+    count = way.acknowledged()
+    way.wait_delivered(90)
+    assert_exact(read_topic(way.servers, way.topic), count)
+
+
+def sending_processes() -> set[int]:
+    """The living children of this process that send for an intake."""
+    found = set()
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if MAIN in child.cmdline():
+                found.add(child.pid)
+    return found
+
+
+def test_a_segment_that_cannot_be_read_by_the_sending_process_waits_until_it_can(
+    platform: Platform, engine: Engine, tmp_path: Path
+) -> None:
+    with door(platform, tmp_path, engine, is_cut_off=True) as way:
+        way.offer(range(100))
+        count = way.acknowledged()
+        (segment,) = [path for path in tmp_path.glob("*.seg") if path.stat().st_size > 1000]
+        hidden = segment.rename(tmp_path / "hidden")
+        way.is_cut_off = False
+        wait_for(lambda: way.intake.delivery.parked == 100, 60, "the records to be parked")
+        assert read_topic(way.servers, way.topic) == []
+        hidden.rename(segment)
+        way.wait_delivered(90)
+        assert_exact(read_topic(way.servers, way.topic), count)
 
 
 def freeze(platform: Platform, way: Door, seconds: float) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import pytest
 
 from emdata.contracts import contracts
@@ -22,6 +23,7 @@ from emdata.state.reads import load_cursor
 from emdata.state.requests import ask_polls
 from emdata.state.requests import wait_for as wait_for_answers
 from runtime.tasks import state_dsn
+from stream_manager.delivery.sender_process import MAIN
 from tests.stream_manager.door import begin, end, read_topic
 from tests.support.platform import Platform, running_platform
 from tests.support.posting import post_rows
@@ -199,6 +201,15 @@ def test_fault_13_a_manager_killed_during_a_broker_outage_loses_nothing(
     assert len(client.acknowledged) > before
     begin(platform, "kafka")
     assert_exact(platform, client)
+
+
+def test_a_killed_manager_leaves_no_process_that_sends(platform: Platform) -> None:
+    platform.wait_ready("manager")
+    (sender,) = psutil.Process(platform.pid("manager")).children()
+    assert MAIN in sender.cmdline()
+    old = platform.kill("manager")
+    assert not psutil.wait_procs([sender], timeout=20)[1]
+    platform.wait_restarted("manager", old)
 
 
 def test_fault_51_sigterm_during_load_and_while_kafka_is_away_is_quick_and_loses_nothing(

@@ -14,7 +14,7 @@ from stream_manager.polls.session import PollSession
 from stream_manager.push.door import PushDoor, PushItem
 from tests.bench.stream.records import TAILS, contract_of, row, rows, tails
 
-ENTITIES = 50_000
+READY = 20_000  # a multiple of the rows of a poll
 TICK = 0.005
 
 
@@ -60,20 +60,23 @@ class Feed:
 class Flood(Feed):
     """As fast as the manager takes them, for ``seconds`` or until ``count`` rows were given.
 
-    Rows are new versions of 50,000 entities.
+    The rows are ready beforehand, as the control's messages are, and come again and again.
     """
 
     seconds: float = 0.0
     count: int = 0
     rows_a_poll: int = 5000
 
+    def __post_init__(self) -> None:
+        self._ready = rows(range(READY), self.priority)
+
     async def poll(self, session: PollSession) -> None:
         """One document of rows."""
         size = self.rows_a_poll
         if self.count:
             size = min(size, self.count - self.given)
-        numbers = range(self.given, self.given + size)
-        batch = rows(numbers, self.priority, entities=ENTITIES)
+        start = self.given % READY
+        batch = self._ready[start : start + size]
         session.document(sum(map(len, batch)))
         await session.rows_encoded(self.record, batch)
         self.given += len(batch)

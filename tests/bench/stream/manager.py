@@ -11,8 +11,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.bench.stream.servers import Servers
 
@@ -87,10 +88,8 @@ class Manager:
 
     def rss_mb(self) -> float:
         """Resident memory now, read from outside, with that of the process that sends."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        pages = [int(Path(f"/proc/{one}/statm").read_text().split()[1]) for one in (pid, *children)]
-        return sum(pages) * 4096 / 2**20
+        this = psutil.Process(self.process.pid)
+        return sum(one.memory_info().rss for one in (this, *this.children())) / 2**20
 
     def pause(self) -> None:
         """SIGSTOP."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections import deque
@@ -15,6 +14,8 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from emdata.clock import SystemClock
 from emdata.contracts import Priority
@@ -32,7 +33,6 @@ from stream_manager.polls.prepared import Keys
 from tests.bench.stream.drafts import groups, prepared
 from tests.bench.stream.feeds import KINDS, Feed
 
-TICKS = os.sysconf("SC_CLK_TCK")
 GROUP, OUTSTANDING = 250, 16
 ROWS_A_POLL = 5000
 
@@ -72,12 +72,10 @@ class Worker:
 
     def usage(self) -> dict[str, Any]:
         """What the process used, and what is on the way."""
-        processes = ["self", *_children()]
+        this = psutil.Process()
         return {
             "at": time.monotonic(),
-            "cpu": sum(map(_cpu_s, processes)),
-            "rss_mb": sum(_status_mb(one, "VmRSS") for one in processes),
-            "peak_mb": sum(_status_mb(one, "VmHWM") for one in processes),
+            **_used([this, *this.children()]),
             "waiting": self.waiting(),
             "unapplied": self.intake.applier.depth(),
             "buffer_mb": self.intake.log.size_bytes() / 2**20,
@@ -157,23 +155,21 @@ class Worker:
         return bool(name != "exit")
 
 
-def _children() -> list[str]:
-    """The processes that this one started."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+def _used(processes: list[psutil.Process]) -> dict[str, float]:
+    """Seconds of CPU and MB of memory of this process and the one that sends."""
+    times = [one.cpu_times() for one in processes]
+    return {
+        "cpu": sum(one.user + one.system for one in times),
+        "rss_mb": sum(one.memory_info().rss for one in processes) / 2**20,
+        "peak_mb": sum(_peak_mb(one.pid) for one in processes),
+    }
 
 
-def _cpu_s(process: str) -> float:
-    """Seconds of CPU, user and system."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def _status_mb(process: str, name: str) -> float:
-    """A line of /proc/<process>/status that is in kB."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
+def _peak_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
-    raise SystemExit(f"no {name} of process {process}")
+    raise SystemExit(f"no VmHWM of process {pid}")
 
 
 async def main(config: dict[str, Any]) -> None:

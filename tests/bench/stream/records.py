@@ -97,18 +97,16 @@ def tails(priority: Priority) -> tuple[bytes, ...]:
     return tuple(_tail(chooser, SEVERITIES[priority]) for _ in range(TAILS))
 
 
-def row(number: int, offered_ns: int, tail: bytes, *, entities: int = 1 << 62) -> bytes:
-    """Return one row as the source would send it; keys repeat after ``entities``."""
+def row(number: int, offered_ns: int, tail: bytes) -> bytes:
+    """Return one row as the source would send it."""
     head = b'{"alert_id":"bench-%d","number":%d,"offered_ns":%d,'
-    return head % (number % entities, number, offered_ns) + tail
+    return head % (number, number, offered_ns) + tail
 
 
-def rows(
-    numbers: range, priority: Priority = Priority.LOW, *, entities: int = 1 << 62
-) -> list[bytes]:
+def rows(numbers: range, priority: Priority = Priority.LOW) -> list[bytes]:
     """Return rows with these numbers."""
     parts = tails(priority)
-    return [row(number, 0, parts[number % TAILS], entities=entities) for number in numbers]
+    return [row(number, 0, parts[number % TAILS]) for number in numbers]
 
 
 def _tail(chooser: random.Random, severity: str) -> bytes:
