@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 
 import structlog
 
@@ -18,6 +19,8 @@ from embedded_starrocks.storage.loads import Loads
 from embedded_starrocks.storage.store import Store
 
 SCHEDULE_SECONDS = 1.0
+# A query that comes back from DuckDB waits no longer than this for a thread that runs Python.
+TURN_SECONDS = 0.0005
 log = structlog.get_logger("embedded_starrocks")
 
 
@@ -62,6 +65,7 @@ class Server:
 
 async def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT."""
+    sys.setswitchinterval(TURN_SECONDS)
     server = Server(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -23,7 +23,9 @@ def _text(name: str, kind: str) -> str | None:
     if kind == "BOOLEAN":
         return f"CASE {name} WHEN true THEN '1' WHEN false THEN '0' END"
     if kind == "DOUBLE":
-        return f"regexp_replace(CAST({name} AS VARCHAR), '\\.0$', '')"
+        text = f"CAST({name} AS VARCHAR)"
+        whole = f"regexp_replace({text}, '\\.0$', '')"
+        return f"CASE WHEN {name} = trunc({name}) THEN {whole} ELSE {text} END"
     if kind == "TIMESTAMP":
         return (
             f"CASE WHEN epoch_us({name}) % 1000000 = 0 THEN CAST({name} AS VARCHAR) "
@@ -49,6 +51,18 @@ def _field(text: str, kind: str) -> str:
     )
 
 
+def _short_row(columns: list[ResultColumn]) -> tuple[str, str]:
+    """SQL of a row without NULL and long texts, made in one piece; and of whether it is one."""
+    fields = []
+    conditions = []
+    for index, column in enumerate(columns):
+        text = f"t{index}"
+        fields.append(f"chr(CAST(strlen({text}) AS INTEGER)), {text}")
+        is_text = column.type == "VARCHAR"
+        conditions.append(f"strlen({text}) < {_SHORT}" if is_text else f"{text} IS NOT NULL")
+    return f"encode(concat({', '.join(fields)}))", " AND ".join(conditions)
+
+
 def encoding_sql(sql: str, columns: list[ResultColumn]) -> str | None:
     """A query of one BLOB a row: its payload. None when a column's type needs Python."""
     texts = []
@@ -59,4 +73,6 @@ def encoding_sql(sql: str, columns: list[ResultColumn]) -> str | None:
         texts.append(f"{text} AS t{index}")
     names = ", ".join(f"c{index}" for index in range(len(columns)))
     fields = " || ".join(_field(f"t{index}", column.type) for index, column in enumerate(columns))
-    return f"SELECT {fields} FROM (SELECT {', '.join(texts)} FROM ({sql}) AS q({names}))"
+    short, is_short = _short_row(columns)
+    payload = f"CASE WHEN {is_short} THEN {short} ELSE {fields} END"
+    return f"SELECT {payload} FROM (SELECT {', '.join(texts)} FROM ({sql}) AS q({names}))"
