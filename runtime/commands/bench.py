@@ -27,12 +27,12 @@ def latency() -> None:
 def starrocks(
     only: Annotated[
         list[str] | None,
-        typer.Option(help="points, aggregate, results or crowd; again for more"),
+        typer.Option(help="start, loads, points, aggregate, results or crowd; again for more"),
     ] = None,
     seconds: Annotated[
         float, typer.Option(min=1, help="length of the sixteen clients' run")
     ] = 60.0,
-    rounds: Annotated[int, typer.Option(min=1, help="rounds of each comparison")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds of each comparison")] = 7,
 ) -> None:
     """The embedded StarRocks against bare DuckDB on the same rows, in one run."""
     names = [f"--only={name}" for name in only or ()]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -76,8 +77,11 @@ class Bare:
     @classmethod
     def open(cls, directory: Path) -> Bare:
         directory.mkdir(parents=True)
-        config = {"memory_limit": "512MB", "threads": 2}
+        config: dict[str, Any] = {"memory_limit": "512MB", "threads": 2}
         return cls(directory, duckdb.connect(str(directory / "bare.duckdb"), config=config))
+
+    def rows(self, sql: str) -> list[Any]:
+        return self.connection.execute(sql).fetchall()
 
     def create(self, name: str) -> None:
         columns = ", ".join(f"{column} {kind}" for column, _, kind in COLUMNS)

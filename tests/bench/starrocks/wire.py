@@ -15,8 +15,8 @@ from tests.starrocks.running import PASSWORD, RunningServer
 _TAIL = 9
 
 
-def recorded(server: RunningServer, sql: str) -> tuple[bytes, bytes]:
-    """What the server sends to a client: the answer to the login, and the answer to the query."""
+def recorded(server: RunningServer, sql: str) -> bytes:
+    """What the server sends to a client as the answer to a query."""
     with server.connect(autocommit=None) as connection:
         raw = connection._sock  # type: ignore[attr-defined]
         query = b"\x03" + sql.encode()
@@ -25,7 +25,7 @@ def recorded(server: RunningServer, sql: str) -> tuple[bytes, bytes]:
         parts: list[bytes] = []
         while not _is_whole(parts):
             parts.append(raw.recv(1 << 20))
-    return b"", b"".join(parts)
+    return b"".join(parts)
 
 
 def _is_whole(parts: list[bytes]) -> bool:
