@@ -1,4 +1,4 @@
-"""Stock clients: PyMySQL, mysql-connector-python, SQLAlchemy, and the mysql command line."""
+"""Stock clients: PyMySQL, mysql-connector-python, and the mysql command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from decimal import Decimal
 import mysql.connector
 import pymysql
 import pytest
-import sqlalchemy
 
 from tests.starrocks.running import PASSWORD, RunningServer
 
@@ -121,44 +120,109 @@ def test_mysql_connector_text_and_prepared(server: RunningServer) -> None:
         connection.close()
 
 
-def test_sqlalchemy_inspects_and_queries(server: RunningServer) -> None:
-    address = sqlalchemy.URL.create(
-        "mysql+pymysql", "root", PASSWORD, "127.0.0.1", server.mysql_port, "d"
-    )
-    engine = sqlalchemy.create_engine(address)
-    try:
-        inspector = sqlalchemy.inspect(engine)
-        assert "kinds" in inspector.get_table_names()
-        assert inspector.has_table("kinds")
-        assert not inspector.has_table("nope")
-        with engine.connect() as connection:
-            found = connection.execute(
-                sqlalchemy.text("SELECT k FROM kinds WHERE k = :k"), {"k": 1}
-            ).scalars()
-            assert list(found) == [1]
-            connection.commit()
-    finally:
-        engine.dispose()
+def test_mysql_connector_uses_what_else_it_has(server: RunningServer) -> None:
+    options = {
+        "host": "127.0.0.1",
+        "port": server.mysql_port,
+        "user": "root",
+        "password": PASSWORD,
+        "use_pure": True,
+    }
+    with mysql.connector.connect(database="d", **options) as connection:
+        connection.ping(reconnect=False)
+        cursor = connection.cursor(dictionary=True)
+        cursor.execute("SELECT k, s FROM kinds WHERE k = %(key)s", {"key": 2})
+        assert cursor.fetchall() == [{"k": 2, "s": None}]
+        assert cursor.column_names == ("k", "s")
+        rows = [(30 + n, f"{n}'\\", Decimal("0.25")) for n in range(40)]
+        cursor.executemany("INSERT INTO kinds (k, s, p) VALUES (%s, %s, %s)", rows)
+        assert cursor.rowcount == 40
+        cursor.execute("SELECT s FROM kinds WHERE k >= 30 ORDER BY k")
+        assert [row["s"] for row in cursor.fetchall()] == [text for _, text, _ in rows]
+        cursor.execute("DELETE FROM kinds WHERE k >= 30")
+        assert cursor.rowcount == 40
+        cursor.execute("SET @kept = 7")
+        connection.cmd_reset_connection()
+        cursor.execute("SELECT @kept AS kept, database() AS db")
+        assert cursor.fetchall()[0]["kept"] is None
+        connection.database = "information_schema"
+        cursor.execute("SELECT database() AS db")
+        assert cursor.fetchall() == [{"db": "information_schema"}]
+        with pytest.raises(mysql.connector.errors.ProgrammingError) as refused:
+            cursor.execute("SELECT * FROM d.nope")
+        assert (refused.value.errno, refused.value.sqlstate) == (1146, "42S02")
+        cursor.execute("SELECT 1 AS one")
+        assert cursor.fetchall() == [{"one": 1}]
+    with pytest.raises(mysql.connector.errors.ProgrammingError) as denied:
+        mysql.connector.connect(**{**options, "password": "wrong"})
+    assert (denied.value.errno, denied.value.sqlstate) == (1045, "28000")
 
 
-@pytest.mark.system("mariadb")
-def test_the_mariadb_command_line_works(server: RunningServer) -> None:
-    done = subprocess.run(
-        [
-            "mariadb",
-            "--skip-ssl",
-            "-h127.0.0.1",
-            f"-P{server.mysql_port}",
-            "-uroot",
-            f"-p{PASSWORD}",
-            "-N",
-            "-e",
-            "USE d; SELECT k, n FROM kinds WHERE k = 2; SHOW TABLES LIKE 'kinds'",
-        ],
+def mariadb(
+    server: RunningServer, *arguments: str, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """The command line with `text` as its input."""
+    login = ["--skip-ssl", "-h127.0.0.1", f"-P{server.mysql_port}", "-uroot", f"-p{PASSWORD}"]
+    return subprocess.run(
+        ["mariadb", *login, *arguments],
+        input=text,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.system("mariadb")
+def test_the_mariadb_command_line_works(server: RunningServer) -> None:
+    done = mariadb(
+        server, "-N", "-e", "USE d; SELECT k, n FROM kinds WHERE k = 2; SHOW TABLES LIKE 'kinds'"
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["2\tNULL", "kinds"]
+
+
+@pytest.mark.system("mariadb")
+def test_the_mariadb_command_line_runs_a_script_and_stops_at_its_error(
+    server: RunningServer,
+) -> None:
+    script = """
+    -- A comment; with a semicolon
+    CREATE TABLE scripted (k INT NOT NULL, s STRING) PRIMARY KEY (k);
+    INSERT INTO scripted VALUES (1, 'a;b'), (2, 'it''s');
+    DESCRIBE scripted;
+    SELECT s FROM scripted ORDER BY k;
+    SELECT * FROM nowhere;
+    DROP TABLE scripted;
+    """
+    done = mariadb(server, "-N", "d", text=script)
+    assert done.returncode == 1
+    assert "ERROR 1146 (42S02) at line 7" in done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split("\t")[:2] for line in lines[:2]] == [["k", "int"], ["s", "varchar(65533)"]]
+    assert lines[2:] == ["a;b", "it's"]
+    goes_on = mariadb(
+        server, "-N", "--force", "d", text="SELECT * FROM nowhere; DROP TABLE scripted;"
+    )
+    assert "1146" in goes_on.stderr
+    assert server.query("SHOW TABLES FROM d LIKE 'scripted'") == []
+
+
+@pytest.mark.system("mariadb")
+def test_the_mariadb_command_line_shows_tables_status_and_login_errors(
+    server: RunningServer,
+) -> None:
+    done = mariadb(
+        server, "--table", "d", text="SELECT k, n FROM kinds ORDER BY k LIMIT 1; status;"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| 1 | -9223372036854775808 |" in [
+        " ".join(line.split()) for line in done.stdout.splitlines()
+    ]
+    assert "Current database:" in done.stdout
+    many = mariadb(server, "-N", "--quick", "-e", "SELECT * FROM TABLE(generate_series(1, 50000))")
+    assert many.stdout.split() == [str(n) for n in range(1, 50_001)]
+    denied = mariadb(server, "-pwrong", "-e", "SELECT 1")
+    assert (denied.returncode, "1045" in denied.stderr) == (1, True)
+    unknown = mariadb(server, "nowhere", "-e", "SELECT 1")
+    assert (unknown.returncode, "1049" in unknown.stderr) == (1, True)

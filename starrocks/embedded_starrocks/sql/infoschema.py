@@ -62,7 +62,13 @@ FROM {_META}.relations WHERE kind = 'VIEW'""",
 SELECT r.id AS "MATERIALIZED_VIEW_ID", r.db AS "TABLE_SCHEMA", r.name AS "TABLE_NAME",
     r.refresh AS "REFRESH_TYPE", CASE WHEN r.is_active THEN 'true' ELSE 'false' END AS "IS_ACTIVE",
     NULL::VARCHAR AS "INACTIVE_REASON", r.partition_by AS "PARTITION_TYPE",
-    t.estimated_size AS "TABLE_ROWS", r.definition AS "MATERIALIZED_VIEW_DEFINITION",
+    t.estimated_size AS "TABLE_ROWS",
+    'CREATE MATERIALIZED VIEW `' || r.name || '` (' || (SELECT string_agg('`' || name || '`', ', '
+        ORDER BY position) FROM {_META}.columns WHERE relation_id = r.id) || ')'
+        || CASE WHEN r.distributed_by <> '' AND r.refresh <> 'SYNC'
+            THEN chr(10) || 'DISTRIBUTED BY ' || r.distributed_by ELSE '' END
+        || CASE WHEN r.refresh <> 'SYNC' THEN chr(10) || 'REFRESH ' || r.refresh ELSE '' END
+        || chr(10) || 'AS ' || r.definition || ';' AS "MATERIALIZED_VIEW_DEFINITION",
     CASE WHEN r.refresh <> 'SYNC' THEN date_trunc('second', r.refreshed_at) END
         AS "LAST_REFRESH_FINISHED_TIME",
     (SELECT max_by(state, created_at) FROM {_META}.task_runs
@@ -75,9 +81,14 @@ WHERE r.kind = 'MATERIALIZED VIEW'""",
 SELECT db AS "TABLE_SCHEMA", name AS "TABLE_NAME", 'OLAP' AS "TABLE_ENGINE",
     CASE key_model WHEN 'PRIMARY' THEN 'PRIMARY_KEYS' WHEN 'UNIQUE' THEN 'UNIQUE_KEYS'
         WHEN 'AGGREGATE' THEN 'AGG_KEYS' ELSE 'DUP_KEYS' END AS "TABLE_MODEL",
-    key_columns AS "PRIMARY_KEY", partition_by AS "PARTITION_KEY",
-    distributed_by AS "DISTRIBUTE_KEY", order_by AS "SORT_KEY", properties AS "PROPERTIES",
-    id AS "TABLE_ID"
+    CASE WHEN key_model IN ('PRIMARY', 'UNIQUE') THEN '`' || array_to_string(
+        CAST(CAST(key_columns AS JSON) AS VARCHAR[]), '`, `') || '`' ELSE '' END AS "PRIMARY_KEY",
+    partition_by AS "PARTITION_KEY",
+    regexp_extract(distributed_by, '^HASH *\\((.*)\\)', 1) AS "DISTRIBUTE_KEY",
+    regexp_extract(distributed_by, '^[A-Z]+') AS "DISTRIBUTE_TYPE",
+    CAST(coalesce(nullif(regexp_extract(distributed_by, 'BUCKETS +([0-9]+)', 1), ''), '0') AS INT)
+        AS "DISTRIBUTE_BUCKET",
+    order_by AS "SORT_KEY", properties AS "PROPERTIES", id AS "TABLE_ID"
 FROM {_META}.relations WHERE kind <> 'VIEW'""",
     "loads": f"""
 SELECT txn_id AS "ID", label AS "LABEL", db AS "DB_NAME", tbl AS "TABLE_NAME", 'root' AS "USER",
