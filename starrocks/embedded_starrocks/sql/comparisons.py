@@ -43,6 +43,8 @@ def comparable(left: exp.Expr, right: exp.Expr, equal: bool) -> tuple[exp.Expr, 
     if first is None or second is None or kinds.NULL in (first, second) or first == second:
         if first == second == kinds.JSON and not equal:
             raise unsupported("the order of two JSON values; compare CASTs of them")
+        if first == second == kinds.JSON:
+            return macro("json_compared", left), macro("json_compared", right)
         return left, right
     for one, other, kind, partner in (
         (left, right, first, second),

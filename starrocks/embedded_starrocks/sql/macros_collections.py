@@ -12,6 +12,8 @@ _TOKENS = r'"(?:[^"\\]|\\.)*"|[:,]|[^":,]+'
 
 JSON = {
     "as_json(j)": "TRY_CAST(j AS JSON)",
+    # Without blanks, so that equal values are equal texts.
+    "json_compared(j)": "json(CAST(j AS VARCHAR))",
     "parse_json(s)": "TRY_CAST(s AS JSON)",
     # As StarRocks prints JSON: with a blank behind colons and commas.
     "json_spaced(j)": "CASE WHEN contains(CAST(j AS VARCHAR), ',') "
@@ -56,6 +58,8 @@ ARRAYS = {
     "array_min(a)": "list_min(a)",
     "array_sort(a)": "list_sort(a, 'ASC', 'NULLS FIRST')",
     # In the order of their first places; one NULL stays.
+    "array_append(a, x)": "CASE WHEN a IS NOT NULL THEN list_append(a, x) END",
+    "array_concat(a, b)": "CASE WHEN a IS NOT NULL AND b IS NOT NULL THEN list_concat(a, b) END",
     "array_distinct(a)": "list_filter(a, lambda x, i: list_position(a, x) = i)",
     "array_slice(a, i, n)": "CASE WHEN i = 0 THEN error('array_slice counts from 1') "
     "ELSE a[i:i + n - 1] END",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import string
 
 SCHEMA = "__starrocks_fn"
-_PLAIN = ("atan", "cos", "cosh", "sin", "sinh", "tan", "tanh", "degrees", "radians", "exp")
+_PLAIN = ("atan", "cos", "cosh", "sin", "sinh", "tan", "tanh", "degrees", "radians")
 TEXT = {
     "ascii(s)": "CASE WHEN s = '' THEN 0 ELSE CAST('0x' || left(hex(s), 2) AS INTEGER) END",
     "repeat(s, n)": "repeat(s, greatest(n, 0))",
@@ -73,7 +73,7 @@ TEXT = {
     "regexp_extract(s, p, n)": "coalesce(regexp_extract(s, p, CAST(n AS INTEGER)), '')",
     "regexp_replace(s, p, r)": r"regexp_replace(s, p, r, 'g')",
     "hex_of(x)": "CASE WHEN typeof(x) = 'VARCHAR' THEN hex(CAST(x AS VARCHAR)) "
-    "ELSE hex(TRY_CAST(x AS BIGINT)) END",
+    f"ELSE hex(TRY_CAST({SCHEMA}.whole_part(x) AS BIGINT)) END",
 }
 NUMBERS = {
     "same(x)": "x",
@@ -86,6 +86,8 @@ NUMBERS = {
     "bit_shift_left(a, n)": "CAST(CAST(a AS HUGEINT) * pow(2, n) AS BIGINT)",
     "bit_shift_right(a, n)": "CAST(floor(CAST(a AS HUGEINT) / pow(2, n)) AS BIGINT)",
     **{f"{name}(x)": f"{name}(x)" for name in _PLAIN},
+    "exp(x)": "CASE WHEN isfinite(exp(x)) THEN exp(x) END",
+    "pow(x, y)": "CASE WHEN isfinite(pow(x, y)) THEN pow(x, y) END",
     # One step of Newton's makes roots of whole numbers whole.
     "cbrt(x)": "CASE WHEN x = 0 THEN x ELSE "
     "cbrt(x) - (pow(cbrt(x), 3) - x) / (3 * cbrt(x) * cbrt(x)) END",

@@ -13,6 +13,7 @@ from sqlglot.errors import UnsupportedError
 from embedded_starrocks.errors import (
     no_database_selected,
     semantic_error,
+    unknown_column,
     unknown_database,
     unknown_table,
     unsupported,
@@ -29,6 +30,7 @@ from embedded_starrocks.sql.scopes import (
     column_type,
     find_cte,
     in_order,
+    is_only_alias,
     outputs,
     sources,
 )
@@ -273,6 +275,8 @@ class Rewriter:
         raise unsupported(f"{type(node).__name__}: {node.sql('starrocks')[:80]}")
 
     def _column(self, node: exp.Column) -> exp.Expr:
+        if is_only_alias(node):
+            raise unknown_column(node.name, "where clause")
         self._note_large(node)
         kind = column_type(node)
         if not isinstance(node.this, exp.Star):

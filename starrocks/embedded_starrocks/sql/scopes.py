@@ -89,6 +89,24 @@ def column_type(column: exp.Column) -> ColumnType | None:
     return None
 
 
+def is_only_alias(column: exp.Column) -> bool:
+    """Whether a column in WHERE names an output of its query and nothing of its sources."""
+    if column.table:
+        return False
+    clause = column.find_ancestor(exp.Where, exp.Select)
+    if not isinstance(clause, exp.Where) or not isinstance(clause.parent, exp.Select):
+        return False
+    name = column.name.lower()
+    for source in sources(clause.parent):
+        found = outputs_of_source(source)
+        if not found or any(each.lower() == name for each, _ in found):
+            return False
+    return any(
+        isinstance(output, exp.Alias) and output.alias.lower() == name
+        for output in clause.parent.expressions
+    )
+
+
 def _in_select(query: exp.Expr, name: str, table: str) -> tuple[bool, ColumnType | None]:
     for source in sources(query):
         if table and source.alias_or_name.lower() != table:

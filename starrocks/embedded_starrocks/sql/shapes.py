@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from embedded_starrocks.errors import syntax_error, unsupported
+from embedded_starrocks.errors import semantic_error, syntax_error, unsupported
 
 _SIDES = ("", "LEFT", "RIGHT", "FULL")
 _KINDS = ("", "INNER", "CROSS", "OUTER", "SEMI", "ANTI")
@@ -30,6 +30,22 @@ def _select(node: exp.Select) -> None:
     for key in ("kind", "operation_modifiers", "cluster", "distribute", "sort", "windows", "for_"):
         if node.args.get(key):
             _refuse(node, f"SELECT with {key}")
+    order = node.args.get("order")
+    if distinct is not None and order is not None:
+        _ordered_distinct(node, order)
+
+
+def _ordered_distinct(node: exp.Select, order: exp.Order) -> None:
+    """SELECT DISTINCT is ordered by what it selects: other columns have no one value."""
+    if any(each.is_star for each in node.expressions):
+        return
+    known = {each.alias_or_name.lower() for each in node.expressions}
+    known |= {c.name.lower() for each in node.expressions for c in each.find_all(exp.Column)}
+    for column in order.find_all(exp.Column):
+        if column.name.lower() not in known:
+            raise semantic_error(
+                f"'{column.name}' must be selected: a SELECT DISTINCT is ordered by it"
+            )
 
 
 def _set_operation(node: exp.SetOperation) -> None:

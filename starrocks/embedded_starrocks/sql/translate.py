@@ -15,12 +15,14 @@ from embedded_starrocks.errors import (
 )
 
 _COLUMN = re.compile(r'Referenced column "([^"]+)" (?:not found|was not found)', re.IGNORECASE)
+_ADVICE = re.compile(r"\s+Use \"SET ")
 _NO_COLUMN = re.compile(r'does not have a column named "([^"]+)"', re.IGNORECASE)
 
 
 def translated(error: duckdb.Error) -> SqlError:
     """The SqlError to send for an error of DuckDB."""
-    text = str(error).split("\n\nLINE")[0]
+    # Behind these words DuckDB advises settings of its own, which no client may change.
+    text = _ADVICE.split(str(error).split("\n\nLINE")[0])[0]
     if isinstance(error, duckdb.InterruptException):
         return interrupted()
     if isinstance(error, duckdb.BinderException):

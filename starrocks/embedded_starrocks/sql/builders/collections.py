@@ -111,7 +111,7 @@ def array_concat(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     count(name, arguments, 1, 1000)
     made = arguments[0]
     for other in arguments[1:]:
-        made = call("list_concat", made, other)
+        made = macro("array_concat", made, other)
     return kinds.typed(made, kinds.common(kinds.of(each) for each in arguments))
 
 

@@ -94,6 +94,8 @@ def trim_node(node: exp.Trim) -> exp.Expr:
 
 def substring(node: exp.Substring) -> exp.Expr:
     """SUBSTR(x, from[, length]); nothing begins at 0."""
+    if node.args.get("start") is None:
+        raise semantic_error("No matching function with signature: substr with 1 arguments")
     arguments = [kinds.to_text(node.this), kinds.to_integer(node.args["start"])]
     length = node.args.get("length")
     if length is not None:
