@@ -54,6 +54,40 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     columns: list[msgspec.Raw]
 
 
+class StoredCommit(msgspec.Struct, frozen=True):
+    """A COMMIT as it lies in a batch: thousands of keys that nobody asks for yet."""
+
+    poll_id: str
+    raw: bytes
+
+    def load(self) -> Commit:
+        """Return the COMMIT; msgspec.MsgspecError when it is of another version."""
+        return _COMMITS.decode(self.raw)
+
+
+class StoredBatch(msgspec.Struct, frozen=True, array_like=True):
+    """A batch as recovery reads it: as ``Batch``, with what is large left encoded.
+
+    commits and columns are views of the payload that they were read from.
+    """
+
+    base: int
+    heads: list[BlockHead]
+    commits: list[msgspec.Raw]
+    deads: list[Dead]
+    columns: list[msgspec.Raw]
+
+    def stored_commits(self) -> list[StoredCommit]:
+        """Return the COMMITs; msgspec.MsgspecError when they are of another version."""
+        return [StoredCommit(_COMMIT_IDS.decode(raw).poll_id, bytes(raw)) for raw in self.commits]
+
+
+class _CommitId(msgspec.Struct, frozen=True, array_like=True):
+    """The first field of a ``Commit``; the rest is skipped."""
+
+    poll_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One intact frame of a segment: where it starts and ends, and its payload."""
@@ -74,7 +108,9 @@ class Damage:
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_BATCHES = msgspec.msgpack.Decoder(Batch)
+_BATCHES = msgspec.msgpack.Decoder(StoredBatch)
+_COMMITS = msgspec.msgpack.Decoder(Commit)
+_COMMIT_IDS = msgspec.msgpack.Decoder(_CommitId)
 _COLUMNS = msgspec.msgpack.Decoder(Columns)
 _HEADERS = msgspec.msgpack.Decoder(Header)
 
@@ -107,11 +143,8 @@ def decode_header(payload: bytes | memoryview) -> Header:
     return _HEADERS.decode(payload)
 
 
-def decode_batch(payload: bytes | memoryview) -> Batch:
-    """Read a batch frame's payload; msgspec.MsgspecError when it is of another version.
-
-    Its columns are views of ``payload``.
-    """
+def decode_batch(payload: bytes | memoryview) -> StoredBatch:
+    """Read a batch frame's payload; msgspec.MsgspecError when it is of another version."""
     return _BATCHES.decode(payload)
 
 

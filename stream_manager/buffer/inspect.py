@@ -16,9 +16,9 @@ from stream_manager.buffer.blocks import Block
 from stream_manager.buffer.disk import OsDisk
 from stream_manager.buffer.frames import (
     HEADER_MAGIC,
-    Batch,
     Damage,
     Frame,
+    StoredBatch,
     decode_batch,
     decode_columns,
     decode_header,
@@ -123,7 +123,7 @@ def _take(report: SegmentReport, frame: Frame, acked: set[int]) -> list[BlockAt]
 
 
 def _count(
-    report: SegmentReport, batch: Batch, blocks: list[BlockAt], acked: set[int]
+    report: SegmentReport, batch: StoredBatch, blocks: list[BlockAt], acked: set[int]
 ) -> Iterator[BlockAt]:
     base = batch.base
     for one in blocks:

@@ -33,6 +33,7 @@ from stream_manager.buffer.disk import Disk, OsDisk
 from stream_manager.buffer.frames import (
     Batch,
     Header,
+    StoredCommit,
     encode_batch,
     encode_columns,
     encode_header,
@@ -59,7 +60,7 @@ class Recovery:
     """
 
     runs: list[Run]
-    commits: list[tuple[int, Commit]]
+    commits: list[tuple[int, StoredCommit]]
     deads: list[tuple[int, Dead]]
     interrupted: dict[str, list[Block]]
     torn_bytes: int

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from emdata.commits import Commit, Dead
+from emdata.commits import Dead
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager.buffer.acks import read_acks
@@ -24,10 +24,11 @@ from stream_manager.buffer.blocks import Block, Place, Run, runs_of
 from stream_manager.buffer.disk import Disk
 from stream_manager.buffer.frames import (
     HEADER_MAGIC,
-    Batch,
     Damage,
     Frame,
     Header,
+    StoredBatch,
+    StoredCommit,
     decode_batch,
     decode_columns,
     decode_header,
@@ -48,7 +49,7 @@ class RecoveredSegment:
     size: int
     records: int = 0
     undelivered: list[Run] = field(default_factory=list)
-    commits: list[Commit] = field(default_factory=list)
+    commits: list[StoredCommit] = field(default_factory=list)
     deads: list[Dead] = field(default_factory=list)
     polls: set[str] = field(default_factory=set)
 
@@ -219,8 +220,9 @@ class _Reader:
                 blocks.append(Block(self._writer, batch.heads[index], columns))
 
     def _take_batch(
-        self, segment: RecoveredSegment, frame: Frame, batch: Batch, acked: set[int]
+        self, segment: RecoveredSegment, frame: Frame, batch: StoredBatch, acked: set[int]
     ) -> None:
+        commits = batch.stored_commits()
         segment.records = batch.base
         count = sum(map(len, batch.heads))
         for index, head in enumerate(batch.heads):
@@ -244,9 +246,9 @@ class _Reader:
                 size=size,
                 block=block,
             )
-        for commit in batch.commits:
+        for commit in commits:
             self._open.pop(commit.poll_id, None)
-        segment.commits.extend(batch.commits)
+        segment.commits.extend(commits)
         segment.deads.extend(batch.deads)
 
     def _raise_seq(self, dataset: str, seq: int) -> None:

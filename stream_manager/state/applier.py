@@ -12,6 +12,7 @@ import json
 import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ from emdata.state.apply import apply_commit, apply_commits, apply_dead
 from emdata.state.redrives import is_redrive
 from emdata.telemetry import get_logger
 from stream_manager import metrics
-from stream_manager.buffer import BufferLog
+from stream_manager.buffer import BufferLog, StoredCommit
 
 log = get_logger(__name__)
 BACKOFF_FIRST, BACKOFF_MAX = 0.5, 10.0
@@ -34,12 +35,15 @@ PAUSE = 0.05  # seconds between transactions
 REFUSED = (DataError, IntegrityError, ValueError, TypeError)
 
 
+LogFrame = Commit | Dead | StoredCommit
+
+
 class Applier:
     """One thread; ``put`` from any."""
 
     def __init__(self, engine: Engine, buffer: BufferLog, unapplied: Path) -> None:
         self._engine, self._buffer, self._folder = engine, buffer, unapplied
-        self._waiting: deque[tuple[int, Commit | Dead]] = deque()
+        self._waiting: deque[tuple[int, LogFrame]] = deque()
         self._sources: dict[str, str] = {}
         self._changed = threading.Condition()
         self._is_stopped = False
@@ -57,7 +61,7 @@ class Applier:
             self._changed.notify_all()
         self._thread.join(timeout)
 
-    def put(self, segment: int, frames: list[Commit | Dead]) -> None:
+    def put(self, segment: int, frames: Sequence[LogFrame]) -> None:
         """Queue frames of a segment, and count those that this process made."""
         if self._thread.is_alive():
             self._count(frames)
@@ -65,12 +69,12 @@ class Applier:
             self._waiting.extend((segment, frame) for frame in frames)
             self._changed.notify_all()
 
-    def _count(self, frames: list[Commit | Dead]) -> None:
+    def _count(self, frames: Sequence[LogFrame]) -> None:
         for frame in frames:
             if isinstance(frame, Commit):
                 self._sources[frame.stream] = frame.source
                 metrics.count_commit(frame)
-            else:
+            elif isinstance(frame, Dead):
                 # One that died after its acceptance names its stream only.
                 source = self._sources.get(frame.stream, frame.stream)
                 metrics.FAILED.labels(source, frame.cause).inc(frame.occurrences)
@@ -105,7 +109,7 @@ class Applier:
                 continue
             self.is_reachable, backoff = True, BACKOFF_FIRST
             for segment, frame in group:
-                poll_id = frame.poll_id if isinstance(frame, Commit) else None
+                poll_id = None if isinstance(frame, Dead) else frame.poll_id
                 self._buffer.applied(segment, poll_id=poll_id)
             with self._changed:
                 for _ in group:
@@ -113,11 +117,12 @@ class Applier:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._is_stopped, PAUSE)
 
-    def _group(self) -> list[tuple[int, Commit | Dead]]:
+    def _group(self) -> list[tuple[int, LogFrame]]:
         """Return the frame that is next, with the polls behind it if it is a poll's."""
-        group: list[tuple[int, Commit | Dead]] = []
+        group: list[tuple[int, LogFrame]] = []
         keys = 0
-        for segment, frame in self._waiting:
+        for segment, stored in self._waiting:
+            frame = _loaded(stored)
             is_poll = isinstance(frame, Commit) and not is_redrive(frame)
             if group and not (is_poll and len(group) < GROUP_FRAMES and keys < GROUP_KEYS):
                 break
@@ -127,7 +132,7 @@ class Applier:
             keys += sum(map(len, frame.seen.values())) if isinstance(frame, Commit) else 0
         return group
 
-    def _apply_all(self, frames: list[Commit | Dead]) -> None:
+    def _apply_all(self, frames: Sequence[LogFrame]) -> None:
         """Apply a group, or one by one when something in it is refused.
 
         Raises StateUnavailable when PostgreSQL is away: what is applied again changes nothing.
@@ -144,10 +149,12 @@ class Applier:
         for frame in frames:
             self._apply(frame)
 
-    def _apply(self, frame: Commit | Dead) -> None:
+    def _apply(self, frame: LogFrame) -> None:
         try:
             if isinstance(frame, Commit):
                 apply_commit(self._engine, frame)
+            elif isinstance(frame, StoredCommit):
+                self._set_aside(frame, ValueError("a COMMIT that this version cannot read"))
             else:
                 apply_dead(self._engine, self._buffer.writer, frame)
         except REFUSED as error:
@@ -156,20 +163,30 @@ class Applier:
         except SQLAlchemyError as error:
             raise StateUnavailable(f"PostgreSQL: {error}") from error
 
-    def _set_aside(self, frame: Commit | Dead, error: Exception) -> None:
+    def _set_aside(self, frame: LogFrame, error: Exception) -> None:
         """Keep a frame as a file; durable before its segment may go.
 
         Raises StateUnavailable when that cannot be written: then it is tried again later.
         """
-        name = frame.poll_id if isinstance(frame, Commit) else frame.id
+        name = frame.id if isinstance(frame, Dead) else frame.poll_id
+        data = frame.raw if isinstance(frame, StoredCommit) else msgspec.msgpack.encode(frame)
         path = self._folder / f"{name}.msgpack"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.with_suffix(".json").write_text(json.dumps({"error": str(error)[:4000]}))
             with path.open("wb") as file:
-                file.write(msgspec.msgpack.encode(frame))
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as failure:
             raise StateUnavailable(f"{path}: {failure}") from failure
         log.error("commit_set_aside", frame=name, file=str(path), error=str(error)[:500])
+
+
+def _loaded(frame: LogFrame) -> LogFrame:
+    if isinstance(frame, StoredCommit):
+        try:
+            return frame.load()
+        except msgspec.MsgspecError:
+            return frame
+    return frame

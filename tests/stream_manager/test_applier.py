@@ -13,7 +13,7 @@ from sqlalchemy.exc import DataError, ProgrammingError
 
 from emdata.commits import Commit, Dead
 from emdata.errors import StateUnavailable
-from stream_manager.buffer import BufferLog
+from stream_manager.buffer import BufferLog, StoredCommit
 from stream_manager.state import applier as module
 from stream_manager.state.applier import Applier
 from tests.stream_manager.making import AT, append, commit, draft
@@ -164,3 +164,17 @@ def test_frames_not_applied_before_the_end_are_found_at_the_next_start(
         applier.stop()
     with BufferLog(tmp_path / "b", writer=1, segment_bytes=1 << 20) as log:
         assert [one.poll_id for _, one in log.open().commits] == ["a"]
+
+
+def test_commits_of_an_earlier_process_are_applied_and_one_of_another_version_is_set_aside(
+    log: BufferLog, state: State, tmp_path: Path
+) -> None:
+    applier = Applier(ENGINE, log, tmp_path / "unapplied")
+    known = StoredCommit("a", msgspec.msgpack.encode(commit("a")))
+    strange = StoredCommit("b", msgspec.msgpack.encode(["b", "of another version"]))
+    applier.put(log.current_segment, [known, strange])
+    applier.start()
+    assert applier.wait_until_empty(20)
+    applier.stop()
+    assert state.applied == ["a"]
+    assert (tmp_path / "unapplied" / "b.msgpack").read_bytes() == strange.raw

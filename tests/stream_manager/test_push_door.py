@@ -125,7 +125,7 @@ async def test_what_a_killed_process_took_since_its_last_commit_is_counted_by_th
     shutil.copytree(world.intake.log.directory, left)
     with BufferLog(left, writer=1, segment_bytes=1 << 20) as after:
         found = after.open()
-    assert [list(commit.datasets) for _, commit in found.commits] == [["made_things"]]
+    assert [list(stored.load().datasets) for _, stored in found.commits] == [["made_things"]]
     (blocks,) = found.interrupted.values()
     assert sum(map(len, blocks)) == 2
     ended = interrupted_commit("poll", 1, blocks, AT)
