@@ -9,6 +9,7 @@ import pytest
 
 from tests.dbt import cases, oracle
 from tests.dbt.conftest import World, dbt, results_of
+from tests.dbt.grammar import keys_and_columns, reserved_names, statements
 from tests.dbt.landing import land
 
 # The first test waits for a server and for the build of all models.
@@ -313,3 +314,17 @@ def test_intervals_agree_with_a_message_by_message_reckoning(world: World, seed:
     after = datetime.now(tz=world.now.tzinfo)
     shown = {(row["event_key"], row["zone_code"]) for row in view}
     assert shown in (oracle.in_force(landed, before), oracle.in_force(landed, after))
+
+
+def test_no_statement_has_a_reserved_word_of_starrocks_as_a_name(world: World) -> None:
+    found = {name: reserved_names(text) for name, text in statements(world)}
+    assert {name: words for name, (_, words) in found.items() if words} == {}
+    assert sum(count for count, _ in found.values()) > 100
+
+
+def test_key_columns_come_first_in_every_table_made_from_a_query(world: World) -> None:
+    """StarRocks takes no other order; the embedded one puts them in front."""
+    found = {name: keys_and_columns(text) for name, text in statements(world)}
+    wrong = {name: keys for name, (keys, columns) in found.items() if keys != columns}
+    assert wrong == {}
+    assert sum(bool(keys) for keys, _ in found.values()) >= 10
