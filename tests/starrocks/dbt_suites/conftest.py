@@ -41,6 +41,15 @@ def starrocks_sql() -> Iterator[None]:
 
 
 @pytest.fixture(scope="class")
+def logs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The suites' own would leave a folder for each class in the repository."""
+    folder = str(tmp_path_factory.mktemp("logs"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_LOG_PATH", folder)
+        yield folder
+
+
+@pytest.fixture(scope="class")
 def dbt_profile_target(warehouse: RunningServer) -> dict[str, Any]:
     return {
         "type": "starrocks",
