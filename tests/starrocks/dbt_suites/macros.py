@@ -36,3 +36,17 @@ SNAPSHOT_CONFIG = {
     "+distributed_by": ["dbt_scd_id"],
 }
 SEED_CONFIG = {"+table_type": "PRIMARY", "+keys": ["id"], "+distributed_by": ["id"]}
+# The adapter has no macros for comments: what a project writes to have them.
+COMMENT_MACROS = """
+{% macro starrocks__alter_relation_comment(relation, comment) %}
+  alter table {{ relation }} comment = '{{ comment | replace("'", "''") }}'
+{% endmacro %}
+{% macro starrocks__alter_column_comment(relation, columns) %}
+  {% set stored = adapter.get_columns_in_relation(relation) %}
+  {% for column in stored if column.name in columns %}
+    {% do run_query("alter table " ~ relation ~ " modify column " ~ adapter.quote(column.name)
+      ~ " " ~ column.data_type ~ " comment '"
+      ~ (columns[column.name]['description'] | replace("'", "''")) ~ "'") %}
+  {% endfor %}
+{% endmacro %}
+"""

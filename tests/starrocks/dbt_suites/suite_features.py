@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pymysql
 import pytest
 from dbt.tests.adapter.basic import expected_catalog
 from dbt.tests.adapter.basic.test_docs_generate import BaseDocsGenerate, BaseDocsGenReferences
@@ -27,11 +28,13 @@ from dbt.tests.adapter.simple_snapshot.test_snapshot import (
 from dbt.tests.util import get_model_file, run_dbt, set_model_file
 
 from tests.starrocks.dbt_suites.macros import (
+    COMMENT_MACROS,
     HARD_DELETES,
     SEED_CONFIG,
     SNAPSHOT_CONFIG,
     SNAPSHOT_MACROS,
 )
+from tests.starrocks.running import RunningServer
 
 
 class WithoutDatabase(BaseCachingTest):
@@ -203,3 +206,73 @@ class TestOfSnapshots(SnapshotsOfKeyedTables, BaseSimpleSnapshot):
 
 class TestOfSnapshotsWithCheck(SnapshotsOfKeyedTables, BaseSnapshotCheck):
     pass
+
+
+class TestGrantsByHooks:
+    """The adapter has no grants of its own; a hook's GRANT goes with each new table and view."""
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        grant = "grant select on {} {{{{ this }}}} to user dbt_reader"
+        return {
+            f"a_{kind}.sql": (
+                f"{{{{ config(materialized='{kind}', post_hook=\"{grant.format(kind)}\") }}}} "
+                "select 1 as k"
+            )
+            for kind in ("table", "view")
+        }
+
+    def test_the_user_of_a_hook_reads(self, project: Any, warehouse: RunningServer) -> None:
+        warehouse.query("DROP USER IF EXISTS dbt_reader")
+        warehouse.query("CREATE USER dbt_reader IDENTIFIED BY 'r'")
+        login = {"user": "dbt_reader", "password": "r"}
+        for _ in range(2):
+            run_dbt(["run"])
+            for kind in ("table", "view"):
+                query = f"SELECT k FROM {project.test_schema}.a_{kind}"
+                assert warehouse.query(query, **login) == [(1,)]
+        shown = [row[2] for row in warehouse.query("SHOW GRANTS FOR dbt_reader")]
+        for kind in ("TABLE", "VIEW"):
+            name = f"{project.test_schema}.a_{kind.lower()}"
+            assert f"GRANT SELECT ON {kind} {name} TO USER 'dbt_reader'@'%'" in shown
+        with pytest.raises(pymysql.err.MySQLError) as refused:
+            warehouse.query(f"DELETE FROM {project.test_schema}.a_table WHERE k = 1", **login)
+        assert refused.value.args[0] == 1142
+
+
+class TestPersistDocsByMacros:
+    """The descriptions of an incremental model become comments of its table and columns."""
+
+    @pytest.fixture(scope="class")
+    def macros(self) -> dict[str, str]:
+        return {"comments.sql": COMMENT_MACROS}
+
+    @pytest.fixture(scope="class")
+    def models(self) -> dict[str, str]:
+        config = "materialized='incremental', persist_docs={'relation': true, 'columns': true}"
+        return {
+            "told.sql": f"{{{{ config({config}) }}}} select 1 as k, 'a' as v",
+            "schema.yml": """
+models:
+  - name: told
+    description: "All that's told"
+    columns:
+      - name: v
+        description: "What it's \\"called\\""
+""",
+        }
+
+    def test_descriptions_are_comments(self, project: Any) -> None:
+        where = f"where table_schema = '{project.test_schema}' and table_name = 'told'"
+        for _ in range(2):
+            run_dbt(["run"])
+            (table,) = project.run_sql(
+                f"select table_comment from information_schema.tables {where}", fetch="all"
+            )
+            assert table[0] == "All that's told"
+            columns = project.run_sql(
+                f"select column_name, column_comment from information_schema.columns {where} "
+                "order by ordinal_position",
+                fetch="all",
+            )
+            assert [tuple(row) for row in columns] == [("k", ""), ("v", 'What it\'s "called"')]
