@@ -10,6 +10,8 @@ import pytest
 from embedded_starrocks.errors import SqlError
 from tests.starrocks.conftest import Statements
 
+pytestmark = pytest.mark.integration
+
 TABLE = (
     "CREATE TABLE t (k INT, l LARGEINT, j JSON, a ARRAY<LARGEINT>, m MAP<VARCHAR(5),INT>, "
     "s STRUCT<x INT, y VARCHAR(5)>, c DECIMAL(20,5), dt DATETIME, d DATE, b BOOLEAN, f DOUBLE) "
@@ -32,7 +34,7 @@ def base(tmp_path: Path) -> Iterator[Statements]:
     found(ROWS)
     found("CREATE TABLE n (id BIGINT AUTO_INCREMENT, v INT) PRIMARY KEY(id)")
     found("INSERT INTO n(v) VALUES (1), (2)")
-    found("CREATE TABLE u (k INT, u BITMAP BITMAP_UNION) AGGREGATE KEY(k)")
+    found("CREATE TABLE u (k INT, u BITMAP BITMAP_UNION) AGGREGATE KEY(k) DISTRIBUTED BY HASH(k)")
     found("INSERT INTO u VALUES (1, to_bitmap(5))")
     found('CREATE REPOSITORY r WITH BROKER ON LOCATION "file://backups/main"')
     yield found

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from pathlib import Path
 
+import pymysql
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,12 +18,14 @@ from embedded_starrocks.sql.types import ColumnType
 from embedded_starrocks.storage.metadata import Column, Relation
 from embedded_starrocks.storage.partitions import Partition
 from tests.starrocks.conftest import Statements
+from tests.starrocks.running import RunningServer
 
 INT, DATE = ColumnType("INT"), ColumnType("DATE")
 PAIRS = st.tuples(st.integers(0, 4), st.integers(0, 4))
 VALUES = st.tuples(st.none() | st.integers(-1, 5), st.none() | st.integers(-1, 5))
 
 
+@pytest.mark.integration
 @given(bounds=st.sets(PAIRS, min_size=2, max_size=5), row=VALUES)
 @settings(max_examples=30, deadline=None)
 def test_a_row_is_in_the_range_that_plain_comparison_finds(
@@ -33,7 +37,7 @@ def test_a_row_is_in_the_range_that_plain_comparison_finds(
     parts = [Partition(name="p0", lower=None, upper=texts[0])]
     parts += [
         Partition(name=f"p{index}", lower=low, upper=high)
-        for index, (low, high) in enumerate(zip(texts, texts[1:], strict=False), start=1)
+        for index, (low, high) in enumerate(itertools.pairwise(texts), start=1)
     ]
     relation = Relation(
         db="d",
@@ -48,7 +52,7 @@ def test_a_row_is_in_the_range_that_plain_comparison_finds(
     ((found,),) = sql.context.session.connection.execute(query, list(row)).fetchall()
     key = tuple(-100 if part is None else part for part in row)
     expected = [key < edges[0]]
-    expected += [low <= key < high for low, high in zip(edges, edges[1:], strict=False)]
+    expected += [low <= key < high for low, high in itertools.pairwise(edges)]
     assert found == expected
 
 
@@ -114,6 +118,7 @@ def test_the_last_days_of_a_year_are_in_its_last_week() -> None:
     assert week_name(datetime.date(2026, 1, 5)) == "2026_02"
 
 
+@pytest.mark.integration
 def test_partitions_of_an_older_file_are_read_when_it_is_opened(tmp_path: Path) -> None:
     """Layout 2 kept PARTITION BY RANGE (...) (...) as text and checked no row."""
     old = Statements(tmp_path)
@@ -167,3 +172,23 @@ def test_partitions_are_seen_by_those_who_see_the_table(sql: Statements) -> None
         with pytest.raises(SqlError) as refused:
             sql(statement, viewer)
         assert refused.value.code == 1142
+
+
+@pytest.mark.integration
+def test_a_prepared_load_leaves_out_partitions_that_were_dropped_since(
+    server: RunningServer,
+) -> None:
+    server.query(
+        "CREATE TABLE d.kept (k INT, v INT) DUPLICATE KEY(k) PARTITION BY RANGE(k) "
+        "(START ('0') END ('30') EVERY (10)) DISTRIBUTED BY HASH(k)"
+    )
+    for operation in ("begin", "load", "prepare"):
+        rows = [{"k": 5, "v": 1}, {"k": 15, "v": 2}]
+        assert server.transaction(operation, "later", "d.kept", rows)["Status"] == "OK"
+    server.query("ALTER TABLE d.kept DROP PARTITION p0")
+    server.kill()
+    server.start()
+    assert server.transaction("commit", "later", "d.kept")["Status"] == "OK"
+    assert server.query("SELECT k FROM d.kept") == [(15,)]
+    with pytest.raises(pymysql.err.ProgrammingError, match="out of partition ranges"):
+        server.query("INSERT INTO d.kept VALUES (5, 1)")

@@ -14,7 +14,6 @@ from sqlglot import exp
 from embedded_starrocks.errors import (
     semantic_error,
     table_exists,
-    unknown_column,
     unsupported,
 )
 from embedded_starrocks.mysql.resultset import Done
@@ -22,13 +21,8 @@ from embedded_starrocks.sql import altercolumns, alterpartitions, ddl, dialect, 
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.dialect import Token
 from embedded_starrocks.sql.rewrite import find_relation
-from embedded_starrocks.sql.tabledef import (
-    check_distribution,
-    check_dynamic,
-    check_name,
-    clauses_of,
-    columns_in,
-)
+from embedded_starrocks.sql.tablechecks import check_distribution, check_dynamic, check_order
+from embedded_starrocks.sql.tabledef import check_name, clauses_of
 from embedded_starrocks.sql.words import Words
 from embedded_starrocks.storage import metadata, rights
 from embedded_starrocks.storage.metadata import Relation, qualified, quoted
@@ -95,10 +89,8 @@ def _layout(context: Context, words: Words, relation: Relation) -> Done:
         raise unsupported(clause[:80])
     clauses = clauses_of(create)
     changes = {"distributed_by": clauses.distributed_by, "order_by": clauses.order_by}
-    for name in columns_in(clauses.order_by):
-        if relation.column(name) is None:
-            raise unknown_column(name, relation.name)
-    check_distribution(relation.key_model, relation.keys, clauses.distributed_by)
+    check_order(relation, clauses.order_by)
+    check_distribution(relation, clauses.distributed_by or relation.distributed_by)
     with context.store.change() as connection:
         kept = {name: text for name, text in changes.items() if text}
         metadata.update_relation(connection, relation, **kept)

@@ -23,6 +23,7 @@ from embedded_starrocks.sql import dialect
 from embedded_starrocks.sql.dialect import Token, TokenType
 from embedded_starrocks.sql.partitions import scheme_of
 from embedded_starrocks.sql.rowexpr import generated_columns, parse_row_expression
+from embedded_starrocks.sql.tablechecks import check_default
 from embedded_starrocks.sql.tabledef import check_name, columns_of
 from embedded_starrocks.sql.tablewords import is_word, split_top, take_table_words
 from embedded_starrocks.sql.values import converted, default_value
@@ -168,10 +169,11 @@ def _add_one(
     connection: duckdb.DuckDBPyConnection, relation: Relation, tokens: list[Token], sql: str
 ) -> None:
     column, is_key, place = _definition(tokens, sql)
+    check_default(column)
     if relation.column(column.name) is not None:
         raise duplicate_column(column.name)
     _check_added(relation, column, is_key)
-    position = _position(relation, place, is_key)
+    position = _position(relation, place, is_key, bool(column.generated))
     columns = (*relation.columns[:position], column, *relation.columns[position:])
     if position == len(relation.columns) and column.nullable and not column.generated:
         target, name = qualified(relation.db, relation.name), quoted(column.name)
@@ -202,16 +204,21 @@ def _check_added(relation: Relation, column: Column, is_key: bool) -> None:
         raise semantic_error(f"Generated column '{column.name}' can't be aggregated")
 
 
-def _position(relation: Relation, place: _Place, is_key: bool) -> int:
-    """Keys stand before values; a value column may not come between keys."""
+def _position(relation: Relation, place: _Place, is_key: bool, is_generated: bool = False) -> int:
+    """Keys stand before values, and generated columns behind all others."""
     count = len(relation.keys)
-    position = count if is_key else len(relation.columns)
+    ordinary = len([each for each in relation.columns if not each.generated])
+    position = count if is_key else ordinary
+    if is_generated:
+        position = len(relation.columns)
     if place.is_first:
         position = 0
     elif place.after:
         position = relation.columns.index(_require(relation, place.after)) + 1
     if (position > count) if is_key else (position < count):
         raise semantic_error("Invalid column order. value should be after key")
+    if (position < ordinary) if is_generated else (position > ordinary):
+        raise semantic_error("All generated columns must be defined after ordinary columns")
     return position
 
 
@@ -311,6 +318,7 @@ def _modify(
         _replace(connection, relation, old, dataclasses.replace(old, comment=tokens[2].text))
         return
     new, _, place = _definition(tokens, sql)
+    check_default(new)
     _check_modified(relation, old, new)
     if old.type != new.type or old.nullable != new.nullable:
         _convert(connection, relation, old, new)

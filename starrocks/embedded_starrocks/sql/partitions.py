@@ -31,7 +31,7 @@ _RANGE_FUNCTIONS = {
     "to_datetime": "DATETIME",
 }
 _RANGE_TYPES = ("DATE", "DATETIME", "TINYINT", "SMALLINT", "INT", "BIGINT", "LARGEINT")
-_LIST_TYPES = (*_RANGE_TYPES, "BOOLEAN", "CHAR", "VARCHAR")
+LIST_TYPES = (*_RANGE_TYPES, "BOOLEAN", "CHAR", "VARCHAR")
 _NAME_FORMATS = {
     "year": "%Y",
     "month": "%Y%m",
@@ -79,6 +79,11 @@ def _written(part: exp.Expr) -> str:
     return part.sql(dialect="starrocks", normalize_functions="lower", identify=True)
 
 
+def has_defined(relation: Relation) -> bool:
+    """Whether a table is PARTITION BY RANGE or LIST."""
+    return relation.partition_by.startswith((f"{RANGE}(", f"{LIST}("))
+
+
 def _type_of(relation: Relation, kind: str, part: exp.Expr) -> ColumnType:
     if isinstance(part, exp.Anonymous) and kind == RANGE and part.name.lower() in _RANGE_FUNCTIONS:
         return ColumnType(_RANGE_FUNCTIONS[part.name.lower()])
@@ -87,7 +92,7 @@ def _type_of(relation: Relation, kind: str, part: exp.Expr) -> ColumnType:
     column = relation.column(part.name)
     if column is None:
         raise semantic_error(f"Partition column[{part.name}] does not exist in table")
-    allowed = _RANGE_TYPES if kind == RANGE else _LIST_TYPES
+    allowed = _RANGE_TYPES if kind == RANGE else LIST_TYPES
     if column.type.name not in allowed or column.generated:
         raise semantic_error(
             f"column '{column.name}' {column.type.shown()} can't be a {kind} partition column"
@@ -118,9 +123,9 @@ def outside(
     catalog: Catalog, relation: Relation, names: Iterable[str] = (), name_of: _NameOf | None = None
 ) -> str | None:
     """SQL of "the row is in none of the partitions" (those named, or all); None: it can't be."""
-    scheme = scheme_of(relation)
     wanted = tuple(names)
-    if not wanted and (scheme is None or scheme.kind == AUTO):
+    if not wanted and not has_defined(relation):
+        # Most loads: nothing is parsed for them.
         return None
     return f"NOT coalesce({_condition(catalog, relation, wanted, name_of)}, false)"
 

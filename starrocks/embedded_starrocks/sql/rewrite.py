@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import sqlglot
 from sqlglot import ErrorLevel, exp
 from sqlglot.errors import UnsupportedError
 
@@ -34,6 +33,7 @@ from embedded_starrocks.sql.scopes import (
     outputs,
     sources,
 )
+from embedded_starrocks.sql.systemtables import as_query, only_visible, remove_dual
 from embedded_starrocks.sql.types import ColumnType
 from embedded_starrocks.storage.metadata import Catalog, Relation
 
@@ -211,7 +211,7 @@ class Rewriter:
         if not table.db and find_cte(table) is not None:
             return
         if not table.db and table.name.lower() == _DUAL:
-            _remove_dual(table)
+            remove_dual(table)
             return
         db = resolve_database(self._scope, table)
         shown = table.this.copy()
@@ -220,11 +220,11 @@ class Rewriter:
             if name not in infoschema.view_names():
                 raise unknown_table(db, table.name)
             if name == infoschema.PARTITIONS_META:
-                _as_query(table, self._scope.partitions_meta(), shown)
+                as_query(table, self._scope.partitions_meta(), shown)
                 return
             schema = infoschema.SCHEMA
             if self._scope.visible is not None:
-                table.replace(_only_visible(table, name, self._scope.visible))
+                table.replace(only_visible(table, name, self._scope.visible))
                 return
         else:
             relation = find_relation(self._scope, table)
@@ -371,33 +371,6 @@ def _knows_table(node: exp.Expr, name: str) -> bool:
         if isinstance(at, exp.Select):
             return any(each.alias_or_name.lower() == name.lower() for each in sources(at))
     return False
-
-
-def _only_visible(table: exp.Table, name: str, visible: frozenset[tuple[str, str]]) -> exp.Subquery:
-    """A view of information_schema, without rows about what the user may not read."""
-    query = sqlglot.parse_one(infoschema.visible_query(name, visible), dialect="duckdb")
-    alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name))
-    subquery = exp.Subquery(this=query, alias=alias)
-    for node in subquery.find_all(exp.Table):
-        node.meta["done"] = True
-    return subquery
-
-
-def _as_query(table: exp.Table, sql: str, shown: exp.Expr) -> None:
-    """A query of DuckDB's SQL in the place of a table."""
-    table.set("catalog", None)
-    table.set("db", None)
-    table.set("this", exp.Var(this=f"({sql})"))
-    if not table.alias:
-        table.set("alias", exp.TableAlias(this=shown))
-
-
-def _remove_dual(table: exp.Table) -> None:
-    """FROM dual, the table without rows or columns that gives one row."""
-    parent = table.parent
-    if not isinstance(parent, exp.From) or not isinstance(parent.parent, exp.Select):
-        raise unsupported("dual beside other tables")
-    parent.parent.set("from_", None)
 
 
 __all__ = ["CATALOG", "Plan", "Rewriter", "Scope", "call", "find_relation", "macro"]

@@ -79,6 +79,23 @@ def _group(node: exp.Group) -> None:
         _refuse(node, "GROUP BY ALL")
 
 
+_FIXED_BOUNDS = ("UNBOUNDED", "CURRENT ROW")
+
+
+def _window_spec(node: exp.WindowSpec) -> None:
+    """RANGE goes to the current row from one end, or over all; DuckDB has more."""
+    if node.args.get("exclude") or str(node.args.get("kind")).upper() not in ("ROWS", "RANGE"):
+        _refuse(node, "this window frame")
+    if str(node.args.get("kind")).upper() == "ROWS":
+        return
+    bounds = [str(node.args.get(key) or "CURRENT ROW").upper() for key in ("start", "end")]
+    if any(each not in _FIXED_BOUNDS for each in bounds) or bounds == ["CURRENT ROW"] * 2:
+        raise semantic_error(
+            "RANGE is only supported with both the lower and upper bounds UNBOUNDED or one "
+            "UNBOUNDED and the other CURRENT ROW"
+        )
+
+
 _TABLE_ARGUMENTS = (
     "version", "when", "system_time", "pattern", "file_format", "ordinality", "partition",
     "changes", "rows_from", "sample", "only", "pivots", "hints",
@@ -101,6 +118,7 @@ _CHECKS: dict[type[exp.Expr], Any] = {
     exp.With: _with,
     exp.Group: _group,
     exp.Table: _table,
+    exp.WindowSpec: _window_spec,
 }
 
 

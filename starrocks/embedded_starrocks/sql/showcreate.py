@@ -50,8 +50,12 @@ def show_create_sql(relation: Relation) -> str:
         lines.append(f"COMMENT {_string(relation.comment)}")
     if relation.partition_by:
         lines.append(f"PARTITION BY {partition_clause(relation)}")
-    if relation.distributed_by and relation.refresh != "SYNC":
-        lines.append(f"DISTRIBUTED BY {relation.distributed_by}")
+    distribution = relation.distributed_by
+    if not distribution and relation.kind == "TABLE":
+        # Of a table that an older release made without one.
+        distribution = f"HASH({', '.join(relation.keys)})"
+    if distribution and relation.refresh != "SYNC":
+        lines.append(f"DISTRIBUTED BY {distribution}")
     if relation.order_by:
         lines.append(f"ORDER BY {relation.order_by}")
     if relation.kind == "MATERIALIZED VIEW" and relation.refresh != "SYNC":

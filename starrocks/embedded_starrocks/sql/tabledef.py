@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 
 from sqlglot import exp
 
-from embedded_starrocks.errors import duplicate_column, semantic_error, unsupported
+from embedded_starrocks.errors import semantic_error, unsupported
 from embedded_starrocks.sql.partitiondefs import with_partitions
-from embedded_starrocks.sql.partitions import scheme_of
 from embedded_starrocks.sql.rowexpr import parse_row_expression
+from embedded_starrocks.sql.tablechecks import check_columns, check_table, check_values
 from embedded_starrocks.sql.tablewords import TableWords
 from embedded_starrocks.sql.types import from_sqlglot
 from embedded_starrocks.storage.metadata import Column, Relation, is_valid_name
@@ -205,13 +204,12 @@ def relation_from(create: exp.Create, db: str, name: str, columns: tuple[Column,
     words = create.meta.get("table_words")
     if words is not None and words.partition_by:
         clauses.partition_by = words.partition_by
-    _check_columns(columns)
+    check_columns(columns)
     model = clauses.key_model or "DUPLICATE"
     keys = clauses.keys or _default_keys(columns)
     _check_keys(model, keys, columns)
-    _check_values(model, keys, columns)
+    check_values(model, keys, columns)
     keys = tuple(column.name for column in columns[: len(keys)])
-    check_distribution(model, keys, clauses.distributed_by)
     if model == "PRIMARY":
         columns = tuple(
             dataclasses.replace(column, nullable=False) if column.name in keys else column
@@ -227,49 +225,20 @@ def relation_from(create: exp.Create, db: str, name: str, columns: tuple[Column,
         keys=keys,
         comment=clauses.comment,
         partition_by=clauses.partition_by,
-        distributed_by=clauses.distributed_by or ("RANDOM" if model == "DUPLICATE" else ""),
+        distributed_by=clauses.distributed_by or default_distribution(model, keys),
         order_by=clauses.order_by,
         properties=tuple(sorted(properties.items())),
     )
     relation = with_partitions(relation)
-    _check_partitions(relation)
-    check_dynamic(properties)
+    check_table(relation)
     return relation
 
 
-def check_dynamic(properties: Mapping[str, str]) -> None:
-    """Nobody here would make the partitions of tomorrow: rows would be refused one day."""
-    if properties.get("dynamic_partition.enable", "false").lower() == "true":
-        raise unsupported("dynamic_partition; use PARTITION BY date_trunc('day', column)")
-
-
-def _check_partitions(relation: Relation) -> None:
-    """Rows of one key must lie in one partition, but for DUPLICATE tables."""
-    scheme = scheme_of(relation)
-    for name in scheme.columns if scheme is not None else ():
-        column = relation.column(name)
-        if column is None:
-            raise semantic_error(f"Partition column[{name}] does not exist in table")
-        if relation.key_model != "DUPLICATE" and column.name not in relation.keys:
-            raise semantic_error(
-                f"The partition column[{name}] must be a key column ({relation.key_model} KEY)"
-            )
-
-
-def columns_in(clause: str) -> list[str]:
-    """The names in ORDER BY's (a, b)."""
-    inside = clause.strip().removeprefix("(").removesuffix(")")
-    return [name.strip().strip("`") for name in inside.split(",") if name.strip()]
-
-
-def _check_columns(columns: tuple[Column, ...]) -> None:
-    if not columns:
-        raise semantic_error("No column in the table")
-    seen: set[str] = set()
-    for column in columns:
-        if column.name.lower() in seen:
-            raise duplicate_column(column.name)
-        seen.add(column.name.lower())
+def default_distribution(model: str, keys: tuple[str, ...]) -> str:
+    """Where nothing is said; "" where StarRocks has no default."""
+    if model == "PRIMARY":
+        return f"HASH({', '.join(keys)})"
+    return "RANDOM" if model == "DUPLICATE" else ""
 
 
 _NO_KEY = ("FLOAT", "DOUBLE", "JSON", "ARRAY", "MAP", "STRUCT", "VARBINARY", "BITMAP", "HLL")
@@ -299,33 +268,3 @@ def _check_keys(model: str, keys: tuple[str, ...], columns: tuple[Column, ...]) 
                 "Key columns should be a ordered prefix of the schema: "
                 f"'{columns[position].name}' stands where '{key}' is expected ({model} KEY)"
             )
-
-
-def check_distribution(model: str, keys: tuple[str, ...], distributed_by: str) -> None:
-    """Rows of one key must lie together, but for DUPLICATE tables."""
-    inside = distributed_by.removeprefix("HASH(").partition(")")[0]
-    if model == "DUPLICATE" or not distributed_by.startswith("HASH("):
-        return
-    known = {key.lower() for key in keys}
-    for name in inside.split(","):
-        column = name.strip().strip("`")
-        if column.lower() not in known:
-            raise semantic_error(f"Distribution column[{column}] is not key column ({model} KEY)")
-
-
-def _check_values(model: str, keys: tuple[str, ...], columns: tuple[Column, ...]) -> None:
-    """Aggregates stand on the value columns of AGGREGATE KEY tables, on all and on no others."""
-    if sum(column.auto_increment for column in columns) > 1:
-        raise semantic_error("More than one AUTO_INCREMENT column")
-    for position, column in enumerate(columns):
-        is_value = model == "AGGREGATE" and position >= len(keys)
-        if is_value and not column.aggregate:
-            raise semantic_error(
-                f"AGG_KEYS table should specify aggregate type for non-key column[{column.name}]"
-            )
-        if column.aggregate and not is_value:
-            raise semantic_error(f"column '{column.name}' of a {model} KEY table is not aggregated")
-        if column.generated and (position < len(keys) or model == "AGGREGATE"):
-            raise semantic_error(f"Generated column '{column.name}' can't be key or aggregated")
-        if column.aggregate == "SUM" and column.type.is_text:
-            raise semantic_error(f"column '{column.name}' {column.type.shown()} has no SUM")

@@ -15,7 +15,7 @@ from embedded_starrocks.errors import (
 )
 
 _COLUMN = re.compile(r'Referenced column "([^"]+)" (?:not found|was not found)', re.IGNORECASE)
-_ADVICE = re.compile(r"\s+Use \"SET ")
+_ADVICE = re.compile(r"\s+Use \"SET |\s+Did you mean ")
 _NO_COLUMN = re.compile(r'does not have a column named "([^"]+)"', re.IGNORECASE)
 
 
