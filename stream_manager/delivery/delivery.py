@@ -223,11 +223,12 @@ class Delivery:
         return []
 
     def _failed(self, run: Run, topic: str, error: KafkaError, lane: Lane) -> None:
-        """Decide what becomes of a record that Kafka gave back."""
-        metrics.DELIVERY_FAILURES.labels(error=error.name()).inc()
+        """Decide what becomes of records that Kafka gave back with one error."""
+        metrics.DELIVERY_FAILURES.labels(error=error.name()).inc(len(run))
         if is_refused_for_good(error):
             if lane is Lane.ALONE:
-                self._on_refused(run, f"{error.name()}: {error.str()}")
+                for position in run.positions:
+                    self._on_refused(run.only([position]), f"{error.name()}: {error.str()}")
             else:
                 # The broker refuses a whole batch for one bad message: each is tried alone.
                 with self._guard:
@@ -267,8 +268,8 @@ class Delivery:
                 delivered.append(run)
                 self._parked.freed(run.topic)
                 self._count(run, now)
-            for position, error in sent.failed:
-                self._failed(sent.run.only([position]), sent.run.topic, error, sent.lane)
+            for error, positions in sent.failures():
+                self._failed(sent.run.only(positions), run.topic, error, sent.lane)
             if not sent.count or not sent.is_readable:
                 self.breaker.withdrawn(sent)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from confluent_kafka import KafkaError, Message
 
@@ -66,6 +67,13 @@ class Sent:
             return self.run.only(handed)
         gone = {position for position, _ in self.failed}
         return self.run.only([position for position in handed if position not in gone])
+
+    def failures(self) -> list[tuple[KafkaError, list[int]]]:
+        """Return what Kafka gave back, in order, by error."""
+        by_code: dict[int, tuple[KafkaError, list[int]]] = {}
+        for position, error in sorted(self.failed, key=itemgetter(0)):
+            by_code.setdefault(error.code(), (error, []))[1].append(position)
+        return list(by_code.values())
 
     def _position(self, message: Message) -> int:
         # The report of a message that failed has its value, and our values begin alike.
