@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from emdata.commits import Dead
-from emdata.contracts.base import utc_text
+from emdata.contracts.base import Record, utc_text
 from emdata.errors import EmdataError
-from stream_manager.polls.poll import MAX_REASON, PollContext
+from stream_manager.polls.poll import MAX_REASON, RECORD_ERRORS, PollContext
 
 MAX_BYTES = 1 << 20
 MAX_TOTAL = 64 << 20
@@ -47,3 +47,11 @@ class DeadRows:
     def letters(self) -> list[Dead]:
         """Return the letters in the order of their first rows."""
         return list(self._letters.values())
+
+
+def bytes_of(record: Record) -> bytes:
+    """Return a rejected record's payload, or what can be said of one that has none."""
+    try:
+        return record.payload()
+    except RECORD_ERRORS:
+        return repr(record).encode("utf-8", "backslashreplace")

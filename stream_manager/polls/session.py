@@ -13,16 +13,15 @@ from typing import Any
 import msgspec
 
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
-from emdata.contracts.base import Priority, Record, json_decoder, short_hash, utc_text
+from emdata.contracts.base import Priority, Record, json_decoder, short_hash
 from emdata.derive.limits import check_identity, check_storable
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager.buffer import Block, Drafts
 from stream_manager.buffer.blocks import BlockHead, seen_updates
-from stream_manager.polls.ending import count_poll, is_encodable
+from stream_manager.polls.ending import End, commit_of, count_poll, is_encodable, sum_of
 from stream_manager.polls.poll import (
     MAX_PAYLOAD,
-    MAX_REASON,
     RECORD_ERRORS,
     Interrupted,
     PollContext,
@@ -30,7 +29,7 @@ from stream_manager.polls.poll import (
     Tally,
 )
 from stream_manager.polls.prepared import Keys, Pending, PreparedBatch, with_head
-from stream_manager.polls.rejected import DeadRows
+from stream_manager.polls.rejected import DeadRows, bytes_of
 
 log = get_logger(__name__)
 
@@ -168,13 +167,7 @@ class PollSession:
 
     def total(self) -> DatasetCounts:
         """Return the counts so far; what is not durable yet is in ``records`` only."""
-        counts = [pending.counts for pending in self._pending.values()]
-        return DatasetCounts(
-            *(
-                sum(getattr(one, name) for one in counts)
-                for name in ("records", "unchanged", "rejected", "deferred", "accepted")
-            )
-        )
+        return sum_of(pending.counts for pending in self._pending.values())
 
     async def finish(
         self,
@@ -327,7 +320,7 @@ class PollSession:
             region = record.region_code()
         except RECORD_ERRORS as error:
             counts.rejected += 1
-            self._dead.add(pending.dataset.name, _bytes_of(record), error)
+            self._dead.add(pending.dataset.name, bytes_of(record), error)
             return str(error)
         if not (self._room[priority] or self._admits(priority)):
             counts.deferred += 1
@@ -412,7 +405,6 @@ class PollSession:
         last: tuple[Sequence[BlockHead], Sequence[Drafts]] | None = None,
     ) -> Commit:
         """Return the COMMIT; ``last``: records that travel with it and are not booked yet."""
-        tally = self.tally
         datasets = {
             name: pending.final(self._started_at) for name, pending in self._pending.items()
         }
@@ -422,37 +414,12 @@ class PollSession:
             if self.context.keys is not Keys.FORGOTTEN:
                 updates = seen_updates(drafts.columns, head.first_seq)
                 seen[head.dataset] = [*seen.get(head.dataset, ()), *updates]
-        if any(counts.deferred for counts in datasets.values()):
-            cursor = None
-        return Commit(
-            poll_id=self.context.poll_id,
-            writer=self.context.writer,
-            stream=self.context.stream,
-            source=self.context.source,
-            started_at=utc_text(self._started_at),
-            finished_at=utc_text(self.context.clock.now()),
-            outcome=outcome,
-            error_class=None if error is None else getattr(error, "code", type(error).__name__),
-            error=None if error is None else str(error)[:MAX_REASON],
-            is_complete=is_complete,
-            documents=tally.documents,
-            bytes=tally.bytes,
-            rows=tally.rows,
-            rows_ignored=tally.ignored,
-            rows_rejected=tally.rejected,
-            rows_parsed=tally.parsed,
-            raw_documents=tally.raw_documents,
-            cursor=cursor,
+        return commit_of(
+            self.context,
+            self.tally,
+            self._started_at,
+            End(outcome, cursor, is_complete, error),
             datasets=datasets,
             seen=seen,
             deads=self._dead.letters(),
-            # Who asked for an interrupted poll still waits for one that is not.
-            request_ids=[] if outcome == "interrupted" else list(self.context.request_ids),
         )
-
-
-def _bytes_of(record: Record) -> bytes:
-    try:
-        return record.payload()
-    except RECORD_ERRORS:
-        return repr(record).encode("utf-8", "backslashreplace")
