@@ -24,7 +24,6 @@ from stream_manager.push.door import PushDoor, PushItem
 
 log = get_logger(__name__)
 MESSAGES_A_BATCH = 100
-BATCH_SECONDS = 0.2
 WAITING_QOS_0 = 10_000
 BACKOFF_FIRST, BACKOFF_LONGEST = 1.0, 60.0
 
@@ -84,14 +83,13 @@ class MqttConnector:
                 link.acknowledge(message)
 
     async def _some(self, link: MqttLink, patience: float) -> bool:
-        """Wait for a full batch, or for what came in a batch's time; False when nothing did."""
+        """Wait for a message; False when none came.
+
+        A batch is what arrived while the one before was written: no message waits for others.
+        """
         try:
             async with asyncio.timeout(patience):
                 while not self._inbox and not link.lost.done():
-                    self._arrival.clear()
-                    await self._arrival.wait()
-            async with asyncio.timeout(BATCH_SECONDS):
-                while len(self._inbox) < MESSAGES_A_BATCH and not link.lost.done():
                     self._arrival.clear()
                     await self._arrival.wait()
         except TimeoutError:

@@ -102,15 +102,27 @@ def reading(number: int) -> bytes:
 
 async def test_messages_come_in_batches_and_every_one_once(quick: None, broker: Mosquitto) -> None:
     door = Door()
+    door.is_open.clear()
     async with connected(door, ours(broker)):
         with sender(broker.port) as device:
             for number in range(1000):
                 device.send("sensors/soil", reading(number))
             await asyncio.to_thread(device.wait_confirmed)
+        door.is_open.set()
         await until(lambda: len(door.values()) >= 1000)
     assert sorted(door.values()) == [float(number) for number in range(1000)]
     assert max(map(len, door.batches)) == mqtt_module.MESSAGES_A_BATCH
     assert not any(item.is_repeat_likely for batch in door.batches for item in batch)
+
+
+async def test_a_message_does_not_wait_for_others(quick: None, broker: Mosquitto) -> None:
+    door = Door()
+    async with connected(door, ours(broker)):
+        with sender(broker.port) as device:
+            for number in range(3):
+                device.send("sensors/soil", reading(number))
+                await until(lambda n=number: len(door.values()) > n)
+    assert [len(batch) for batch in door.batches] == [1, 1, 1]
 
 
 async def test_nothing_is_acknowledged_before_the_door_has_it(
