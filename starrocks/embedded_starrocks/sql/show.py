@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable
 
 from embedded_starrocks.errors import no_database_selected, unknown_database, unsupported
@@ -16,8 +15,9 @@ from embedded_starrocks.sql.query import plan_query, run_plan
 from embedded_starrocks.sql.rewrite import Plan, find_relation
 from embedded_starrocks.sql.showcreate import show_create_sql
 from embedded_starrocks.sql.showpartitions import show_partitions
+from embedded_starrocks.sql.showwhere import chosen
 from embedded_starrocks.sql.variables import default_variables
-from embedded_starrocks.sql.words import Words, like_pattern
+from embedded_starrocks.sql.words import Words
 from embedded_starrocks.storage.metadata import SCHEMA, Column, Relation
 
 _RESULT = Callable[[Context, Words], ResultSet]
@@ -41,30 +41,6 @@ def show(context: Context, found: list[Token], sql: str) -> ResultSet:
         raise unsupported(dialect.text_of(found, sql)[:120])
     words.name()
     return handler(context, words)
-
-
-def _filter(words: Words, rows: list[Row], column: int = 0) -> list[Row]:
-    """Apply LIKE 'x' or WHERE name = 'x' / name LIKE 'x'."""
-    if words.done:
-        return rows
-    if words.accept("LIKE"):
-        pattern = like_pattern(words.string())
-    else:
-        words.expect("WHERE")
-        words.name()
-        if words.accept("LIKE"):
-            pattern = like_pattern(words.string())
-        elif words.accept("IN", "("):
-            names = [words.string()]
-            while words.accept(","):
-                names.append(words.string())
-            words.expect(")")
-            pattern = re.compile("(" + "|".join(map(re.escape, names)) + r")\Z", re.IGNORECASE)
-        else:
-            words.expect("=")
-            pattern = re.compile(re.escape(words.string()) + r"\Z", re.IGNORECASE)
-    words.finish()
-    return [row for row in rows if pattern.match(str(row[column]))]
 
 
 def _database(context: Context, words: Words) -> str:
@@ -95,7 +71,7 @@ def _databases(context: Context, words: Words) -> ResultSet:
     names = sorted(
         ["information_schema", *[n for n in context.catalog.databases if context.sees_database(n)]]
     )
-    return table_of(["Database"], _filter(words, [(name,) for name in names]))
+    return _shown(words, ["Database"], [(name,) for name in names])
 
 
 def _tables(context: Context, words: Words, is_full: bool) -> ResultSet:
@@ -108,11 +84,11 @@ def _tables(context: Context, words: Words, is_full: bool) -> ResultSet:
             (relation.name, "BASE TABLE" if relation.kind == "TABLE" else "VIEW")
             for relation in _visible(context, db)
         ]
-    rows = _filter(words, rows)
-    title = f"Tables_in_{db}"
+    names = [f"Tables_in_{db}", "Table_type"]
+    rows = chosen(words, names, rows)
     if is_full:
-        return table_of([title, "Table_type"], rows)
-    return table_of([title], [row[:1] for row in rows])
+        return table_of(names, rows)
+    return table_of(names[:1], [row[:1] for row in rows])
 
 
 def _table_status(context: Context, words: Words) -> ResultSet:
@@ -122,13 +98,13 @@ def _table_status(context: Context, words: Words) -> ResultSet:
         (relation.name, "" if relation.kind == "VIEW" else "StarRocks", relation.comment)
         for relation in _visible(context, db)
     ]
-    return table_of(["Name", "Engine", "Comment"], _filter(words, rows))
+    return _shown(words, ["Name", "Engine", "Comment"], rows)
 
 
 def _views(context: Context, words: Words) -> ResultSet:
     db = _database(context, words)
     rows: list[Row] = [(r.name,) for r in _visible(context, db) if r.kind == "VIEW"]
-    return table_of([f"Views_in_{db}"], _filter(words, rows))
+    return _shown(words, [f"Views_in_{db}"], rows)
 
 
 def _materialized(context: Context, words: Words) -> ResultSet:
@@ -140,7 +116,7 @@ def _materialized(context: Context, words: Words) -> ResultSet:
         if r.kind == "MATERIALIZED VIEW"
     ]
     names = ["id", "database_name", "name", "refresh_type", "is_active", "text"]
-    return table_of(names, _filter(words, rows, column=2))
+    return table_of(names, chosen(words, names, rows, column=2))
 
 
 _DESC_NAMES = ["Field", "Type", "Null", "Key", "Default", "Extra"]
@@ -174,7 +150,7 @@ def _columns(context: Context, words: Words, is_full: bool) -> ResultSet:
         table.set("db", words.table().this)
     relation = find_relation(context.scope(), table)
     context.require_any(relation)
-    rows = _filter(words, _described(relation))
+    rows = chosen(words, _DESC_NAMES, _described(relation))
     if not is_full:
         return table_of(_DESC_NAMES, rows)
     comments = {column.name: column.comment for column in relation.columns}
@@ -246,11 +222,11 @@ def _variables(context: Context, words: Words) -> ResultSet:
         **context.store.global_variables,
         **({} if words.is_global else context.session.variables),
     }
-    rows: list[Row] = [(name, _shown(value)) for name, value in sorted(values.items())]
-    return table_of(["Variable_name", "Value"], _filter(words, rows))
+    rows: list[Row] = [(name, _as_text(value)) for name, value in sorted(values.items())]
+    return _shown(words, ["Variable_name", "Value"], rows)
 
 
-def _shown(value: str | int | None) -> str:
+def _as_text(value: str | int | None) -> str:
     return "" if value is None else str(value)
 
 
@@ -289,12 +265,25 @@ def _load(context: Context, words: Words) -> ResultSet:
     ).fetchall()
     names = ["JobId", "Label", "State", "Type", "Table", "ScanRows", "FilteredRows", "ErrorMsg"]
     text_rows: list[Row] = [tuple(str(value) for value in row) for row in rows]
-    return table_of([*names, "CreateTime"], text_rows)
+    return _shown(words, [*names, "CreateTime"], text_rows)
+
+
+def _shown(words: Words, names: list[str], rows: list[Row]) -> ResultSet:
+    return table_of(names, chosen(words, names, rows))
 
 
 def _fixed(names: list[str], rows: list[Row]) -> _RESULT:
-    """A SHOW whose answer never changes."""
-    return lambda _context, _words: table_of(names, rows)
+    """A SHOW whose answer never changes; one without rows has none, whatever follows."""
+    return lambda _, words: _shown(words, names, rows) if rows else table_of(names, [])
+
+
+def _character_set(_context: Context, words: Words) -> ResultSet:
+    words.accept("SET")
+    return _shown(
+        words,
+        ["Charset", "Description", "Default collation", "Maxlen"],
+        [("utf8", "UTF-8 Unicode", "utf8_general_ci", "3")],
+    )
 
 
 def _catalogs(_context: Context, _words: Words) -> ResultSet:
@@ -338,7 +327,11 @@ _SHOW: dict[str, _RESULT] = {
     "KEYS": _fixed(["Table", "Non_unique", "Key_name", "Column_name"], []),
     "TRIGGERS": _fixed(["Trigger", "Event", "Table"], []),
     "ENGINES": _fixed(["Engine", "Support", "Comment"], [("OLAP", "YES", "Default engine")]),
-    "CHARSET": _fixed(["Charset", "Description"], [("utf8", "UTF-8 Unicode")]),
+    "CHARSET": _character_set,
+    "CHARACTER": _character_set,
+    "PROCEDURE": _fixed(["Db", "Name", "Type", "Comment"], []),
+    "FUNCTION": _fixed(["Db", "Name", "Type", "Comment"], []),
+    "EVENTS": _fixed(["Db", "Name", "Definer", "Time zone", "Type", "Status"], []),
     "COLLATION": _fixed(
         ["Collation", "Charset", "Id", "Default"], [("utf8_general_ci", "utf8", "33", "Yes")]
     ),

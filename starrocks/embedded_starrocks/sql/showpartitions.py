@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from embedded_starrocks.errors import semantic_error, unsupported
+from embedded_starrocks.errors import semantic_error
 from embedded_starrocks.mysql.resultset import ResultSet, Row, table_of
 from embedded_starrocks.sql.context import Context
 from embedded_starrocks.sql.partitionlists import distribution, list_sql
 from embedded_starrocks.sql.partitions import scheme_of
 from embedded_starrocks.sql.rewrite import find_relation
-from embedded_starrocks.sql.words import Words, like_pattern
+from embedded_starrocks.sql.showwhere import chosen
+from embedded_starrocks.sql.words import Words
 from embedded_starrocks.storage.metadata import Relation
 
 _NAMES = (
@@ -19,11 +18,6 @@ _NAMES = (
     "StorageMedium", "CooldownTime", "LastConsistencyCheckTime", "DataSize", "IsInMemory",
     "RowCount",
 )  # fmt: skip
-_COMPARISONS: dict[str, Callable[[str, str], bool]] = {
-    "=": lambda left, right: left == right,
-    "<>": lambda left, right: left != right,
-    "!=": lambda left, right: left != right,
-}
 
 
 def show_partitions(context: Context, words: Words) -> ResultSet:
@@ -43,7 +37,7 @@ def show_partitions(context: Context, words: Words) -> ResultSet:
     rows = [_row(relation, *each) for each in found]
     if scheme is not None and not relation.partitions:
         rows.sort(key=lambda row: str(row[1]))
-    return table_of(names, _selected(words, names, rows))
+    return table_of(names, chosen(words, names, rows, column=1))
 
 
 def _row(relation: Relation, name: str, number: int, bounds: str, count: int) -> Row:
@@ -56,68 +50,3 @@ def _row(relation: Relation, name: str, number: int, bounds: str, count: int) ->
         buckets, properties.get("replication_num", "1"), properties.get("storage_medium", "HDD"),
         "9999-12-31 23:59:59", None, None, "false", str(count),
     )  # fmt: skip
-
-
-def _selected(words: Words, names: list[str], rows: list[Row]) -> list[Row]:
-    if words.accept("WHERE"):
-        rows = _where(words, names, rows)
-        while words.accept("AND"):
-            rows = _where(words, names, rows)
-    if words.accept("ORDER", "BY") or words.accept("ORDER BY"):
-        rows = _ordered(words, names, rows)
-    if words.accept("LIMIT"):
-        count = _whole(words)
-        skipped = 0
-        if words.accept(","):
-            skipped, count = count, _whole(words)
-        elif words.accept("OFFSET"):
-            skipped = _whole(words)
-        rows = rows[skipped : skipped + count]
-    words.finish()
-    return rows
-
-
-def _whole(words: Words) -> int:
-    text = words.name()
-    if not text.isdigit():
-        raise words.error("expected a whole number")
-    return int(text)
-
-
-def _index(words: Words, names: list[str]) -> int:
-    wanted = words.name().lower()
-    for index, name in enumerate(names):
-        if name.lower() == wanted:
-            return index
-    raise semantic_error(f"Unknown column '{wanted}' in SHOW PARTITIONS")
-
-
-def _where(words: Words, names: list[str], rows: list[Row]) -> list[Row]:
-    index = _index(words, names)
-    if words.accept("LIKE"):
-        pattern = like_pattern(words.string())
-        return [row for row in rows if pattern.match(str(row[index]))]
-    compare = _COMPARISONS.get(words.peek())
-    if compare is None:
-        raise unsupported(f"SHOW PARTITIONS WHERE {names[index]} {words.peek()}")
-    words.name()
-    wanted = words.name()
-    return [row for row in rows if compare(str(row[index]), wanted)]
-
-
-def _ordered(words: Words, names: list[str], rows: list[Row]) -> list[Row]:
-    keys: list[tuple[int, bool]] = []
-    while not keys or words.accept(","):
-        index = _index(words, names)
-        keys.append((index, words.any_of("ASC", "DESC") == "DESC"))
-    for index, descends in reversed(keys):
-        rows = sorted(rows, key=_by_number_or_text(index), reverse=descends)
-    return rows
-
-
-def _by_number_or_text(index: int) -> Callable[[Row], tuple[int, str]]:
-    def key(row: Row) -> tuple[int, str]:
-        text = str(row[index])
-        return (int(text), "") if text.isdigit() else (0, text)
-
-    return key
