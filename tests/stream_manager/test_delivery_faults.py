@@ -91,7 +91,7 @@ def test_fault_10_a_broker_killed_mid_batch_loses_nothing_and_keeps_the_order(
     assert_exact(read_topic(way.servers, way.topic), count)
 
 
-def test_fault_1_a_killed_sending_process_is_replaced_and_nothing_is_lost(way: Door) -> None:
+def test_fault_7_a_killed_sending_process_is_replaced_and_nothing_is_lost(way: Door) -> None:
     done = threading.Event()
     offering = offer_steadily(way, 200, done)
     killed: set[int] = set()
