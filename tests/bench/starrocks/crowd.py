@@ -8,7 +8,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pymysql
@@ -20,8 +20,7 @@ from tests.starrocks.running import RunningServer
 CLIENTS = 16
 LOADERS = 4
 LOAD_ROWS = 500
-IDLE_QUERIES = 500
-WARM_UP = 50
+IDLE_SECONDS = 10.0
 FLAT_OUT_SECONDS = 10.0
 TURN_SECONDS = 0.0005
 
@@ -43,32 +42,25 @@ class Crowd:
         self.loads = 0
         self.errors: list[str] = []
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, clients: Sequence[int] = range(CLIENTS)) -> None:
+        """Let clients work, the loading ones (the first numbers) and the querying ones."""
         # The clients share a process: none waits for another one's turn in it.
         usual = sys.getswitchinterval()
         sys.setswitchinterval(TURN_SECONDS)
         try:
-            self._run(seconds)
+            self._run(seconds, clients)
         finally:
             sys.setswitchinterval(usual)
 
-    def _run(self, seconds: float) -> None:
-        threads = [
-            threading.Thread(target=self._client, args=(number,)) for number in range(CLIENTS)
-        ]
+    def _run(self, seconds: float, clients: Sequence[int]) -> None:
+        self._stop.clear()
+        threads = [threading.Thread(target=self._client, args=(number,)) for number in clients]
         for thread in threads:
             thread.start()
         self._stop.wait(seconds)
         self._stop.set()
         for thread in threads:
             thread.join(60)
-
-    def one_client(self, queries: int) -> None:
-        """Nothing else runs but one client that queries."""
-        chance = random.Random(1)
-        with contextlib.closing(self._server.connect(database="b")) as connection:
-            for _ in range(queries):
-                self._query(connection, chance)
 
     def _client(self, number: int) -> None:
         chance = random.Random(number)
@@ -103,25 +95,28 @@ def crowd_figures(server: RunningServer, seconds: float) -> Iterator[Figure]:
     """Errors, and p95 of point queries, at half of the loads and half of the queries a second
     that the server can do at once."""
     server.query(create_table("b.crowd", "PRIMARY"))
-    idle = Crowd(server)
-    idle.one_client(WARM_UP + IDLE_QUERIES)
-    idle_p95 = p95(idle.waits[WARM_UP:])
     full = Crowd(server)
     full.run(FLAT_OUT_SECONDS)
     loads, queries = full.loads / FLAT_OUT_SECONDS, len(full.waits) / FLAT_OUT_SECONDS
     print(
-        f"INFO idle p95 {idle_p95 * 1000:.2f} ms; saturation {loads:,.0f} loads/s and "
-        f"{queries:,.0f} queries/s, p95 {p95(full.waits) * 1000:.1f} ms",
+        f"INFO saturation {loads:,.0f} loads/s and {queries:,.0f} queries/s, "
+        f"p95 {p95(full.waits) * 1000:.1f} ms",
         flush=True,
     )
-    half = Crowd(server, LOADERS / (loads / 2), (CLIENTS - LOADERS) / (queries / 2))
+    pauses = LOADERS / (loads / 2), (CLIENTS - LOADERS) / (queries / 2)
+    idle, half = Crowd(server, *pauses), Crowd(server, *pauses)
+    # One querying client alone, before and behind: it pauses and wakes up as in the crowd.
+    idle.run(IDLE_SECONDS, (LOADERS,))
     half.run(seconds)
+    idle.run(IDLE_SECONDS, (LOADERS,))
+    idle_p95 = p95(idle.waits)
     for error in (full.errors + half.errors)[:3]:
         print(f"INFO error {error}", flush=True)
     print(
         f"INFO at half of it {half.loads / seconds:,.0f} loads/s and "
         f"{len(half.waits) / seconds:,.0f} queries/s, "
-        f"p50 {statistics.median(half.waits) * 1000:.2f} ms, p95 {p95(half.waits) * 1000:.2f} ms",
+        f"p50 {statistics.median(half.waits) * 1000:.2f} ms, p95 {p95(half.waits) * 1000:.2f} ms; "
+        f"idle p50 {statistics.median(idle.waits) * 1000:.2f} ms, p95 {idle_p95 * 1000:.2f} ms",
         flush=True,
     )
     yield Figure("crowd_errors", len(full.errors) + len(half.errors), "errors", 0, 0)
