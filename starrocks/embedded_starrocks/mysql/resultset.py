@@ -90,7 +90,21 @@ def format_float(value: float) -> str:
 
 def format_datetime(value: datetime.datetime) -> str:
     """With six digits of a fraction, or none when it is zero."""
-    return value.isoformat(" ")
+    try:
+        return value.isoformat(" ")
+    except AttributeError:
+        return _in_year_zero(str(value))
+
+
+_YEAR_ZERO = re.compile(r"0001(-\d\d-\d\d) \(BC\)((?: [\d:.]+)?)")
+
+
+def _in_year_zero(text: str) -> str:
+    """DuckDB gives dates that Python has not as text; of those only year 0 is StarRocks', too."""
+    found = _YEAR_ZERO.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text} is out of range")
+    return "0000" + found[1] + found[2]
 
 
 def format_nested(value: Any) -> str:
@@ -136,7 +150,10 @@ _whole = b"%d".__mod__
 
 
 def _date(value: datetime.date) -> bytes:
-    return value.isoformat().encode()
+    try:
+        return value.isoformat().encode()
+    except AttributeError:
+        return _in_year_zero(str(value)).encode()
 
 
 def _boolean(value: Any) -> bytes:

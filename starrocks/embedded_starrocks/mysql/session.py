@@ -370,7 +370,7 @@ def _encoded(
 ) -> list[bytes]:
     try:
         return encode(columns, rows)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, AttributeError) as error:
         raise execution_error(f"a value of the result cannot be sent: {error}") from error
 
 

@@ -18,8 +18,10 @@ def _text(name: str, kind: str) -> str | None:
     """SQL of a column's text; None for a type that only Python formats."""
     if kind == "VARCHAR":
         return name
-    if kind in _INTEGERS or kind == "DATE" or kind.startswith("DECIMAL("):
+    if kind in _INTEGERS or kind.startswith("DECIMAL("):
         return f"CAST({name} AS VARCHAR)"
+    if kind == "DATE":
+        return _in_range(name, f"CAST({name} AS VARCHAR)")
     if kind == "BOOLEAN":
         return f"CASE {name} WHEN true THEN '1' WHEN false THEN '0' END"
     if kind == "DOUBLE":
@@ -27,11 +29,23 @@ def _text(name: str, kind: str) -> str | None:
         whole = f"regexp_replace({text}, '\\.0$', '')"
         return f"CASE WHEN {name} = trunc({name}) THEN {whole} ELSE {text} END"
     if kind == "TIMESTAMP":
-        return (
+        return _in_range(
+            name,
             f"CASE WHEN epoch_us({name}) % 1000000 = 0 THEN CAST({name} AS VARCHAR) "
-            f"ELSE strftime({name}, '{_PADDED}') END"
+            f"ELSE strftime({name}, '{_PADDED}') END",
         )
     return None
+
+
+def _in_range(name: str, text: str) -> str:
+    """Text of a moment; year 0 as StarRocks writes it, an error for what it has not."""
+    odd = f"CAST({name} AS VARCHAR)"
+    zero = f"'0000' || replace(substr({odd}, 5), ' (BC)', '')"
+    problem = f"error('a value of the result cannot be sent: ' || {odd} || ' is out of range')"
+    return (
+        f"CASE WHEN {name} >= DATE '0001-01-01' AND {name} < DATE '10000-01-01' THEN {text} "
+        f"WHEN {odd} LIKE '0001-%(BC)%' THEN {zero} WHEN {name} IS NOT NULL THEN {problem} END"
+    )
 
 
 def _field(text: str, kind: str) -> str:

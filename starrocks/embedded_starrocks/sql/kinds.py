@@ -227,7 +227,7 @@ def to_integer(node: exp.Expr, kind: ColumnType = BIGINT) -> exp.Expr:
 
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d{1,6})?")
+_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2} ([01]\d|2[0-3]):\d{2}:\d{2}(\.\d{1,6})?")
 
 
 def to_moment(node: exp.Expr, kind: ColumnType) -> exp.Expr:

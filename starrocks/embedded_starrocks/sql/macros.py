@@ -16,7 +16,7 @@ from embedded_starrocks.sql.macros_values import NUMBERS, SCHEMA, TEXT
 # writes the limits of a microbatch like that.
 _DATETIME = (
     r"^\s*\d{4}-\d{1,2}-\d{1,2}"
-    r"([T ]+\d{1,2}(:\d{1,2}(:\d{1,2}(\.\d{1,6})?(\+00:00)?)?)?)?\s*$"
+    r"([T ]+([01]?\d|2[0-3])(:\d{1,2}(:\d{1,2}(\.\d{1,6})?(\+00:00)?)?)?)?\s*$"
 )
 
 # Casts. typeof() is folded while planning, so a branch costs nothing for a known type.
@@ -121,7 +121,8 @@ _DATES = {
     "datediff(a, b)": f"date_diff('day', {SCHEMA}.to_date(b), {SCHEMA}.to_date(a))",
     "unix_timestamp()": "CAST(epoch(now()) AS BIGINT)",
     "unix_timestamp(t)": f"CAST(floor(epoch({SCHEMA}.to_datetime(t))) AS BIGINT)",
-    "seconds_to_datetime(n)": "make_timestamp(CAST(n AS BIGINT) * 1000000)",
+    "seconds_to_datetime(n)": "CASE WHEN CAST(n AS BIGINT) BETWEEN 0 AND 253402243199 "
+    "THEN make_timestamp(CAST(n AS BIGINT) * 1000000) END",
     "from_days(n)": "DATE '0001-01-01' + CAST(n - 366 AS INTEGER)",
     "next_day(d, n)": "d + CAST((n - date_part('isodow', d) + 6) % 7 + 1 AS INTEGER)",
     "previous_day(d, n)": "d - CAST((date_part('isodow', d) - n + 6) % 7 + 1 AS INTEGER)",
