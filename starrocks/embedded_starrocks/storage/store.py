@@ -15,7 +15,7 @@ import structlog
 from embedded_starrocks.errors import SqlError, StartupError
 from embedded_starrocks.mysql.auth import stored_hash
 from embedded_starrocks.sql.infoschema import create_views
-from embedded_starrocks.sql.macros import create_macros
+from embedded_starrocks.sql.macrostate import keep_macros
 from embedded_starrocks.sql.partitiondefs import with_partitions
 from embedded_starrocks.sql.plans import PlanCache
 from embedded_starrocks.sql.variables import Value, known_variables
@@ -58,7 +58,7 @@ class Store:
             with engine.write() as connection:
                 if create_metadata(connection) < WITH_PARTITIONS:
                     _read_partitions(connection)
-                create_macros(connection)
+                keep_macros(connection)
                 create_views(connection)
                 self._set_root(connection, root_password)
                 self._catalog = read_catalog(connection)
