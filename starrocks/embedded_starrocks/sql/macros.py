@@ -70,7 +70,7 @@ _UNITS = {
 
 def _unit_macros() -> dict[str, str]:
     """hours_add, hours_sub, hours_diff and their siblings; differences count full units."""
-    macros: dict[str, str] = {}
+    macros = _span_macros()
     for unit, (interval, _, _) in _UNITS.items():
         moved = f"{SCHEMA}.to_datetime(t) {{}} {interval}(CAST({SCHEMA}.whole_part(n) AS {{}}))"
         kind = "BIGINT" if unit in ("hours", "minutes", "microseconds") else "INTEGER"
@@ -78,19 +78,41 @@ def _unit_macros() -> dict[str, str]:
         macros[f"{unit}_add(t, n)"] = moved.format("+", kind)
         macros[f"{unit}_sub(t, n)"] = moved.format("-", kind)
         part = unit.removesuffix("s")
-        macros[f"{unit}_diff(a, b)"] = (
-            f"date_sub('{part}', {SCHEMA}.to_datetime(b), {SCHEMA}.to_datetime(a))"
+        macros.setdefault(
+            f"{unit}_diff(a, b)",
+            f"date_sub('{part}', {SCHEMA}.to_datetime(b), {SCHEMA}.to_datetime(a))",
         )
     macros["quarters_add(t, n)"] = (
         f"{SCHEMA}.to_datetime(t) + to_months(3 * CAST({SCHEMA}.whole_part(n) AS INTEGER))"
-    )
-    macros["quarters_diff(a, b)"] = (
-        f"date_sub('quarter', {SCHEMA}.to_datetime(b), {SCHEMA}.to_datetime(a))"
     )
     macros["quarters_sub(t, n)"] = (
         f"{SCHEMA}.to_datetime(t) - to_months(3 * CAST({SCHEMA}.whole_part(n) AS INTEGER))"
     )
     return macros
+
+
+def _span_macros() -> dict[str, str]:
+    """Differences in months and years: by the calendar, one less while day and time are behind.
+
+    The last day of February is behind the 31st of January, and a difference of none may be -1.
+    """
+    clock = "date_part('hour', t) * 10000 + date_part('minute', t) * 100 + date_part('second', t)"
+    day = "date_part('day', t)"
+    counted = "CASE WHEN n >= 0 THEN n - CAST(a < b AS INTEGER) ELSE n + CAST(a > b AS INTEGER) END"
+    found = {
+        "in_month(t)": f"{day} * 1000000 + {clock}",
+        "in_year(t)": f"(date_part('month', t) * 100 + {day}) * 1000000 + {clock}",
+        "counted_span(n, a, b)": counted,
+    }
+    left, right = f"{SCHEMA}.to_datetime(a)", f"{SCHEMA}.to_datetime(b)"
+    years = f"date_part('year', {left}) - date_part('year', {right})"
+    months = f"({years}) * 12 + date_part('month', {left}) - date_part('month', {right})"
+    for unit, value, place in (("years", years, "in_year"), ("months", months, "in_month")):
+        found[f"{unit}_diff(a, b)"] = (
+            f"{SCHEMA}.counted_span({value}, {SCHEMA}.{place}({left}), {SCHEMA}.{place}({right}))"
+        )
+    found["quarters_diff(a, b)"] = f"CAST(trunc({SCHEMA}.months_diff(a, b) / 3) AS BIGINT)"
+    return found
 
 
 def _field_macros() -> dict[str, str]:
@@ -120,7 +142,8 @@ _DATES = {
     "curdate()": "CAST(CAST(now() AS TIMESTAMP) AS DATE)",
     "datediff(a, b)": f"date_diff('day', {SCHEMA}.to_date(b), {SCHEMA}.to_date(a))",
     "unix_timestamp()": "CAST(epoch(now()) AS BIGINT)",
-    "unix_timestamp(t)": f"CAST(floor(epoch({SCHEMA}.to_datetime(t))) AS BIGINT)",
+    "unix_timestamp(t)": f"CASE WHEN {SCHEMA}.to_datetime(t) IS NOT NULL "
+    f"THEN greatest(CAST(floor(epoch({SCHEMA}.to_datetime(t))) AS BIGINT), 0) END",
     "seconds_to_datetime(n)": "CASE WHEN CAST(n AS BIGINT) BETWEEN 0 AND 253402243199 "
     "THEN make_timestamp(CAST(n AS BIGINT) * 1000000) END",
     "from_days(n)": "DATE '0001-01-01' + CAST(n - 366 AS INTEGER)",

@@ -52,7 +52,7 @@ def timestampdiff(name: str, arguments: list[exp.Expr]) -> exp.Expr:
     count(name, arguments, 3, 3)
     unit = _unit(name, arguments[0], _UNITS)
     start, end = (moment(argument) for argument in arguments[1:])
-    return kinds.typed(call("date_sub", text(unit), start, end), kinds.BIGINT)
+    return _difference(unit, start, end)
 
 
 def date_diff(name: str, arguments: list[exp.Expr]) -> exp.Expr:
@@ -62,6 +62,13 @@ def date_diff(name: str, arguments: list[exp.Expr]) -> exp.Expr:
         return kinds.cast(macro("datediff", *arguments), kinds.INT)
     unit = _unit(name, arguments[0], _UNITS)
     end, start = (moment(argument) for argument in arguments[1:])
+    return _difference(unit, start, end)
+
+
+def _difference(unit: str, start: exp.Expr, end: exp.Expr) -> exp.Expr:
+    """Months and years by the calendar, as in `macros.py`; others are spans of time."""
+    if unit in ("year", "quarter", "month"):
+        return kinds.typed(macro(f"{unit}s_diff", end, start), kinds.BIGINT)
     return kinds.typed(call("date_sub", text(unit), start, end), kinds.BIGINT)
 
 
