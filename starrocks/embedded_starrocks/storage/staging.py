@@ -17,16 +17,19 @@ import duckdb
 from embedded_starrocks.errors import SqlError
 from embedded_starrocks.sql.partitions import OUTSIDE, outside
 from embedded_starrocks.sql.rowexpr import row_sql, with_generated
-from embedded_starrocks.sql.values import always_fits, converted, default_value
+from embedded_starrocks.storage.columnvalues import (
+    Problem,
+    column_value,
+    converted_value,
+    value_of,
+)
 from embedded_starrocks.storage.engine import STAGE_DATABASE
-from embedded_starrocks.storage.metadata import Catalog, Column, Relation, quoted
+from embedded_starrocks.storage.metadata import Catalog, Relation, quoted
 from embedded_starrocks.storage.readers import (
     LoadError,
     LoadOptions,
     Reader,
     is_by_line,
-    is_nested,
-    missing_value,
     reader_of,
     text_literal,
 )
@@ -36,7 +39,6 @@ KEPT_ERRORS = 50
 _BAD = "__bad"
 _SKIPPED = "__skipped"
 _BROKEN = "__broken"
-_Problem = tuple[str, str]
 
 
 @dataclasses.dataclass
@@ -72,7 +74,7 @@ class _Plan:
     """The SQL of a load: rows with their values, and why rows are bad."""
 
     rows: str
-    problems: list[_Problem]
+    problems: list[Problem]
     skipped: str
     given: tuple[str, ...]
     has_operation: bool
@@ -237,12 +239,12 @@ def _plan(
     given = {field for field in reader.fields if relation.column(field) is not None}
     derived = _derived(catalog, relation, options, reader)
     inner: list[str] = []
-    problems: list[_Problem] = []
+    problems: list[Problem] = []
     for column in relation.columns:
         if column.generated or column.name in derived:
             continue
-        value, found = _column(column, column.name in given, options)
-        inner.append(f"{value} AS {_value_of(column)}")
+        value, found = column_value(column, column.name in given, options)
+        inner.append(f"{value} AS {value_of(column)}")
         problems += found
     rows = f"SELECT s.*{_also(inner)} FROM {reader.sql} AS s"
     if derived:
@@ -273,11 +275,6 @@ def _plan(
 
 def _also(outputs: list[str]) -> str:
     return "".join(f", {output}" for output in outputs)
-
-
-def _value_of(column: Column) -> str:
-    """The name under which a column's converted value is computed."""
-    return quoted(f"__v_{column.name}")
 
 
 def _values_of(relation: Relation) -> Callable[[str], str | None]:
@@ -332,21 +329,21 @@ def _with_derived(
     options: LoadOptions,
     rows: str,
     derived: dict[str, str],
-) -> tuple[str, list[_Problem]]:
+) -> tuple[str, list[Problem]]:
     """The rows with computed columns, converted by the type that the expression has."""
     outputs = [f"{sql} AS {quoted('__x_' + name)}" for name, sql in derived.items()]
     rows = f"SELECT *{_also(outputs)} FROM ({rows})"
     described = connection.execute(f"DESCRIBE {rows}").fetchall()
     types = {str(name): str(kind) for name, kind, *_ in described}
     values: list[str] = []
-    problems: list[_Problem] = []
+    problems: list[Problem] = []
     for name in derived:
         column = relation.column(name)
         if column is None:
             raise LoadError(f"column {name} of header columns is not in the table")
         source = quoted(f"__x_{name}")
-        value, found = _converted(column, source, types[f"__x_{name}"], options)
-        values.append(f"{value} AS {_value_of(column)}")
+        value, found = converted_value(column, source, types[f"__x_{name}"], options)
+        values.append(f"{value} AS {value_of(column)}")
         problems += found
     return f"SELECT *{_also(values)} FROM ({rows})", problems
 
@@ -360,7 +357,7 @@ def _create(
 ) -> None:
     """Values are computed once, inside; the check compares them with their sources, outside."""
     outputs = [
-        f"{_value_of(column)} AS {quoted(column.name)}"
+        f"{value_of(column)} AS {quoted(column.name)}"
         for column in relation.columns
         if not column.generated
     ]
@@ -380,7 +377,7 @@ def _has_numbers(relation: Relation) -> bool:
     return relation.key_model == "AGGREGATE"
 
 
-def _any(problems: list[_Problem]) -> str:
+def _any(problems: list[Problem]) -> str:
     return " OR ".join(f"({condition})" for condition, _ in problems) or "false"
 
 
@@ -393,40 +390,3 @@ def _reasons(connection: duckdb.DuckDBPyConnection, plan: _Plan) -> list[str]:
         f"WHERE reason IS NOT NULL ORDER BY 1 LIMIT {KEPT_ERRORS}"
     ).fetchall()
     return [f"row {row}: {reason}" for row, reason in found]
-
-
-def _column(column: Column, given: bool, options: LoadOptions) -> tuple[str, list[_Problem]]:
-    """SQL of the value; and conditions under which a row is bad, each with SQL of the reason."""
-    if not given:
-        value = missing_value(column)
-        needed = not column.nullable and column.default is None and not column.auto_increment
-        if needed and not options.partial_update:
-            return value, [("true", f"'no value for column {_shown(column)}'")]
-        return value, []
-    source_type = "JSON" if is_nested(column) else "VARCHAR"
-    return _converted(column, f"s.{quoted(column.name)}", source_type, options)
-
-
-def _shown(column: Column) -> str:
-    return column.name.replace("'", "''")
-
-
-def _converted(
-    column: Column, source: str, source_type: str, options: LoadOptions
-) -> tuple[str, list[_Problem]]:
-    value = converted(source, source_type, column.type)
-    outside = source.removeprefix("s.")
-    output = _value_of(column)
-    problems: list[_Problem] = []
-    may_be_null = not options.strict and column.nullable and not column.type.is_text
-    if source_type != '"NULL"' and not always_fits(source_type, column.type) and not may_be_null:
-        shown = f"'column {_shown(column)} {column.type.shown()} does not take '"
-        reason = f"{shown} || left(CAST({outside} AS VARCHAR), 60)"
-        problems.append((f"{output} IS NULL AND {outside} IS NOT NULL", reason))
-    if not column.nullable and not column.auto_increment:
-        if column.default is not None:
-            filled = f"CASE WHEN {source} IS NULL THEN {default_value(column)} ELSE {value} END"
-            return filled, problems
-        reason = text_literal(f"NULL in column {column.name}, which is NOT NULL")
-        problems.append((f"{outside} IS NULL", reason))
-    return value, problems
