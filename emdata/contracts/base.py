@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 import re
 import types
 import typing
@@ -285,7 +286,7 @@ class _Shape:
         for index in self.places:
             value = values[index]
             if value is not None:
-                values[index] = _TEXTS.get(value) or _instant_text(value)
+                values[index] = _TEXTS.get(_JSON.encode(value)) or _instant_text(value)
         return values
 
     def key(self, values: list[Any]) -> str:
@@ -300,7 +301,7 @@ class _Shape:
 
 
 _JSON = msgspec.json.Encoder()
-_TEXTS: dict[datetime, str] = {}
+_TEXTS: dict[bytes, str] = {}
 _TEXTS_KEPT = 4096
 _WHOLE_SECOND = len("2026-11-21T09:14:10")
 
@@ -308,14 +309,14 @@ _WHOLE_SECOND = len("2026-11-21T09:14:10")
 def _instant_text(value: datetime) -> str:
     """As ``utc_text``, four times as fast, and remembered: a feed's records share most instants.
 
-    Those of records are in UTC or have the fixed offset that JSON gave, so equal ones are the same.
+    They are known by their JSON, which is made faster than the hash of an instant.
     """
     if len(_TEXTS) >= _TEXTS_KEPT:
         _TEXTS.clear()
     text = str(_JSON.encode(value.astimezone(UTC))[1:-2], "ascii")
     if len(text) == _WHOLE_SECOND:
         text += ".000000"
-    _TEXTS[value] = text
+    _TEXTS[_JSON.encode(value)] = text
     return text
 
 
@@ -336,11 +337,9 @@ def json_decoder(record: type[Record]) -> msgspec.json.Decoder[Record]:
     of construction are left out, and instants keep their offset until they are encoded.
     Its records are of a subclass of the contract. It raises msgspec.MsgspecError.
     """
-    return msgspec.json.Decoder(type(record.__name__, (record,), {"__post_init__": _unchecked}))
-
-
-def _unchecked(_record: Record) -> None:
-    """Stand in for the checks of construction."""
+    # A function of Python's own that does nothing with a record: it costs a third of one of ours.
+    unchecked = {"__post_init__": operator.truth}
+    return msgspec.json.Decoder(type(record.__name__, (record,), unchecked))
 
 
 def utc_text(value: datetime) -> str:

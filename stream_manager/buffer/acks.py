@@ -16,9 +16,9 @@ _RANGE = struct.Struct("<II")
 _ENTRY = struct.Struct("<III")
 
 
-def append_acks(path: Path, ordinals: Iterable[int]) -> None:
-    """Append confirmed ordinals as ranges; a torn entry at the end is cut first."""
-    data = b"".join(_entry(first, last) for first, last in ranges(sorted(ordinals)))
+def append_acks(path: Path, confirmed: Iterable[tuple[int, int]]) -> None:
+    """Append confirmed ordinals as (first, last) ranges; a torn entry at the end is cut first."""
+    data = b"".join(_entry(first, last) for first, last in confirmed)
     fd = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:
         size = os.fstat(fd).st_size

@@ -16,6 +16,7 @@ import msgspec
 from emdata.commits import Commit, SeenUpdate
 from emdata.contracts.base import HASH_BYTES
 from emdata.envelope import Accepted, Draft, Stencil
+from stream_manager.buffer.acks import ranges
 
 
 class Columns(msgspec.Struct, array_like=True):
@@ -282,9 +283,13 @@ class Run:
         """Return a run of some of its records; their bytes are read again when they are needed."""
         return Run(self.place, self.head, self.priority, positions, self.at, 0, None)
 
-    def ordinals(self) -> Iterator[int]:
-        """Return the ordinals of its records in their segment."""
-        return (self.place.base + position for position in self.positions)
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """Return its records as ranges (first, last) of ordinals in their segment, ascending."""
+        base, positions = self.place.base, self.positions
+        if isinstance(positions, range):
+            yield base + positions[0], base + positions[-1]
+        else:
+            yield from ranges(sorted(base + position for position in positions))
 
     def order(self) -> tuple[int, int]:
         """Return what orders runs as in the log: segment, and ordinal of the first record."""

@@ -106,9 +106,11 @@ class OsDisk:
 
     def read_at(self, path: Path, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset``; fewer at the end of the file."""
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            return os.pread(fd, size, offset)
+        finally:
+            os.close(fd)
 
     def remove(self, path: Path) -> None:
         """Remove a file; a missing one is fine."""

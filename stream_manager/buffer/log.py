@@ -248,13 +248,13 @@ class BufferLog:
         for run in runs:
             by_segment.setdefault(run.place.segment, []).append(run)
         for segment, some in by_segment.items():
-            ordinals = [ordinal for run in some for ordinal in run.ordinals()]
             try:
-                append_acks(ack_path(self.directory, segment), ordinals)
+                confirmed = [pair for run in some for pair in run.ranges()]
+                append_acks(ack_path(self.directory, segment), confirmed)
             except OSError as error:
                 # Without its entry a record is sent again after a restart; keys make that harmless.
                 log.warning("buffer_ack_not_written", segment=segment, error=str(error))
-            self.segments.delivered(segment, len(ordinals))
+            self.segments.delivered(segment, sum(map(len, some)))
         self._remove_done()
 
     def applied(self, segment: int, *, poll_id: str | None) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_manager.buffer.acks import append_acks, read_acks
+from stream_manager.buffer.acks import append_acks, ranges, read_acks
 from stream_manager.buffer.frames import (
     PREFIX_SIZE,
     Batch,
@@ -86,17 +86,17 @@ def test_confirmations_come_back_as_they_were_written(groups: list[set[int]]) ->
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "1.ack"
         for group in groups:
-            append_acks(path, group)
+            append_acks(path, ranges(sorted(group)))
         assert read_acks(path) == set().union(*groups)
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
 def test_a_torn_confirmation_costs_only_itself(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "1.ack"
-    append_acks(path, [1, 2, 3])
-    append_acks(path, [9])
+    append_acks(path, [(1, 3)])
+    append_acks(path, [(9, 9)])
     with path.open("r+b") as file:
         file.truncate(24 - cut)
     assert read_acks(path) == {1, 2, 3}
-    append_acks(path, [20, 21])
+    append_acks(path, [(20, 21)])
     assert read_acks(path) == {1, 2, 3, 20, 21}

@@ -14,8 +14,8 @@ from stream_manager.polls.session import PollSession
 from stream_manager.push.door import PushDoor, PushItem
 from tests.bench.stream.records import TAILS, contract_of, row, rows, tails
 
-READY = 20_000  # a multiple of the rows of a poll
-TICK = 0.005
+READY = 5000  # the rows of a poll
+LEAST_WAIT = 0.001
 
 
 @dataclass
@@ -107,7 +107,9 @@ class Due:
             due = min(self.total, (time.time_ns() - self._began) // self._step + 1)
             if due > self.given:
                 break
-            await asyncio.sleep(min(TICK, self._step / 1e9 / 4))
+            left = (self._began + self.given * self._step - time.time_ns()) / 1e9
+            # asyncio rounds what it waits up to whole milliseconds, which no sender does.
+            await asyncio.to_thread(time.sleep, max(left, LEAST_WAIT if self.rate > 1000 else 0.0))
         else:
             return []
         parts, numbers = tails(self.priority), range(self.given, due)

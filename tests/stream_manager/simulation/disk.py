@@ -85,17 +85,17 @@ class FaultyDisk(OsDisk):
         self._fail()
         super().append(fd, data)
 
-    def append_acks(self, path: Path, ordinals: Iterable[int]) -> None:
+    def append_acks(self, path: Path, confirmed: Iterable[tuple[int, int]]) -> None:
         """What the log does by ``acks.append_acks``, as a call of this disk."""
         before = path.stat().st_size if path.exists() else 0
 
         def tear() -> None:
-            acks.append_acks(path, ordinals)
+            acks.append_acks(path, confirmed)
             written = path.stat().st_size - before
             os.truncate(path, before + max(0, int(written * self.torn_share)))
 
         self._call(tear)
-        acks.append_acks(path, ordinals)
+        acks.append_acks(path, confirmed)
 
     def sync(self, fd: int) -> None:
         self._call()
