@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.programs import find_program
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -28,7 +29,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         programs = marker.args
         if not programs:
             pytest.fail("mark the program that is needed: @pytest.mark.system('chromium')")
-        missing = [program for program in programs if shutil.which(program) is None]
+        missing = [program for program in programs if find_program(program) is None]
         if missing:
             reason = f"{', '.join(missing)} not found: run `make test-system-deps`"
             if os.environ.get("CI") == "true":

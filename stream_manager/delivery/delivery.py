@@ -20,6 +20,7 @@ from stream_manager.delivery.critical_order import in_order_of_need
 from stream_manager.delivery.parked import Parked
 from stream_manager.delivery.producers import (
     OF_THE_TOPIC,
+    KafkaProducer,
     Lane,
     is_fatal,
     is_refused_for_good,
@@ -35,6 +36,7 @@ MAX_IN_FLIGHT = 20_000
 GROUP = 5_000
 BACKOFF_FIRST, BACKOFF_MAX = 0.2, 2.0
 STOP_SECONDS = 3.0
+ANSWER_SECONDS, AHEAD_SECONDS = 0.2, 5.0
 UNREADABLE = "(unreadable)"  # no topic has such a name
 
 
@@ -86,9 +88,10 @@ class Delivery:
             on_unreadable=lambda run: self._give_back(run, UNREADABLE),
             on_failed=self._failed,
         )
-        self._is_fenced = self._is_full = False
+        self._is_fenced = self._is_full = self._is_new = False
         self._backoff = BACKOFF_FIRST
         self._hold_until = 0.0
+        self._answered_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
     @property
@@ -166,6 +169,7 @@ class Delivery:
         self.breaker.breaker.hurry()
         with self._guard:
             self._producers = producers
+        self._is_new, self._answered_at = True, None
         self._backoff = BACKOFF_FIRST
         log.info("kafka_connected")
         return True
@@ -187,6 +191,8 @@ class Delivery:
         may_send = room > 0 and not self._is_fenced and now >= self._hold_until
         # While the breaker is open only CRITICAL moves, to a producer that sends it at once.
         least = Priority.LOW if self.breaker.may_send(Priority.LOW, now) else Priority.CRITICAL
+        self._is_new = self._is_new and not self._is_critical_through(now)
+        may_send = may_send and not self._is_new
         if may_send:
             # Reports come by polling: often while they come, seldom while the broker is away.
             idle = 0.005 if self._sender.in_flight else 0.05
@@ -196,6 +202,18 @@ class Delivery:
         self._served = sum(producer.poll(pause) for producer in self._open_producers())
         self._settle_reports()
         self.breaker.tick(self._clock.monotonic())
+
+    def _is_critical_through(self, now: float) -> bool:
+        """Whether new producers may send what waits: CRITICAL's is connected, and has nothing out.
+
+        Else the backlog of an outage would be with Kafka before an urgent record has a connection.
+        """
+        producer = self._producers[Lane.CRITICAL]
+        if isinstance(producer, KafkaProducer) and not producer.answers(ANSWER_SECONDS):
+            self._answered_at = None
+            return False
+        self._answered_at = now if self._answered_at is None else self._answered_at
+        return not self._sender.is_critical_out or now - self._answered_at > AHEAD_SECONDS
 
     def _send_waiting(self, limit: int, least: Priority) -> None:
         with self._critical_order:

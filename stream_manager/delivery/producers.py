@@ -125,7 +125,8 @@ class KafkaProducer:
             "max.in.flight.requests.per.connection": 5,
             "message.timeout.ms": DAY_MS,
             "message.max.bytes": MAX_MESSAGE_BYTES,
-            "reconnect.backoff.max.ms": 2000,
+            # After an outage the first connection should be the urgent one's.
+            "reconnect.backoff.max.ms": 200 if is_critical else 2000,
             "socket.keepalive.enable": True,
             # A topic that is gone must not hold its records in flight for long.
             "topic.metadata.propagation.max.ms": 5000,
@@ -158,6 +159,14 @@ class KafkaProducer:
             0,
             headers,  # type: ignore[arg-type]
         )
+
+    def answers(self, timeout: float) -> bool:
+        """Whether Kafka answers over this producer's own connection within ``timeout`` seconds."""
+        try:
+            self._producer.list_topics(timeout=timeout)
+        except KafkaException:
+            return False
+        return True
 
     def poll(self, timeout: float) -> int:
         """Serve delivery reports; returns how many."""

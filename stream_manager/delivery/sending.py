@@ -42,12 +42,17 @@ class Sender:
         self._on_sent, self._on_unreadable, self._on_failed = on_sent, on_unreadable, on_failed
         self._guard = threading.Lock()
         self._done: list[Sent] = []
-        self._in_flight = 0
+        self._in_flight = self._critical = 0
 
     @property
     def in_flight(self) -> int:
         """Records handed to Kafka whose run is not reported on yet."""
         return self._in_flight
+
+    @property
+    def is_critical_out(self) -> bool:
+        """Whether runs of CRITICAL are not reported on yet."""
+        return self._critical > 0
 
     def send(self, producer: LaneProducer, lane: Lane, run: Run) -> Run | None:
         """Hand over a run in order; returns the part that found no room."""
@@ -89,6 +94,7 @@ class Sender:
         sent = Sent(run, lane, self._clock.monotonic(), self._settled)
         with self._guard:
             self._in_flight += len(run)
+            self._critical += lane is Lane.CRITICAL
         self._on_sent(sent)
         return sent
 
@@ -98,6 +104,7 @@ class Sender:
             done, self._done = self._done, []
             for sent in done:
                 self._in_flight -= sent.count or 0
+                self._critical -= sent.lane is Lane.CRITICAL
         for sent in done:
             if not sent.is_readable:
                 self._unreadable(sent.run, "by the sending process")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -16,9 +14,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.support.ports import free_ports
+from tests.support.programs import find_program
 from tests.support.waiting import wait_for
-
-_SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
 
 @dataclass
@@ -44,7 +41,7 @@ class Mosquitto:
             *self.extra,
         ]
         config.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        program = shutil.which("mosquitto", path=_SBIN) or "mosquitto"
+        program = find_program("mosquitto") or "mosquitto"
         with (self.folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=log)
         wait_for(self._listens, 20, "mosquitto to listen")

@@ -20,7 +20,7 @@ from confluent_kafka import KafkaError
 from sqlalchemy import Engine
 
 from emdata.clock import ManualClock
-from emdata.commits import Commit, Dead
+from emdata.commits import Dead
 from emdata.envelope import Accepted
 from emdata.errors import BufferUnavailable
 from stream_manager.buffer import Run
@@ -30,6 +30,7 @@ from stream_manager.delivery import delivery as delivery_module
 from stream_manager.delivery.producers import Lane
 from stream_manager.intake import Intake, IntakeConfig
 from stream_manager.polls.interrupted import interrupted_commit
+from stream_manager.state.applier import LogFrame
 from tests.stream_manager.making import commit, draft
 from tests.stream_manager.simulation.broker import POISON, Broken, Broker
 from tests.stream_manager.simulation.disk import Crashed, FaultyDisk
@@ -56,9 +57,9 @@ class Postgres:
 
     def __init__(self, world: World, intake: Intake) -> None:
         self._world, self._intake = world, intake
-        self._waiting: list[tuple[int, Commit | Dead]] = []
+        self._waiting: list[tuple[int, LogFrame]] = []
 
-    def put(self, segment: int, frames: list[Commit | Dead]) -> None:
+    def put(self, segment: int, frames: list[LogFrame]) -> None:
         self._waiting += [(segment, frame) for frame in frames]
 
     def depth(self) -> int:
@@ -69,7 +70,7 @@ class Postgres:
             return
         segment, frame = self._waiting[0]
         ledger = self._world.ledger
-        if isinstance(frame, Commit):
+        if not isinstance(frame, Dead):
             ledger.commits.add(frame.poll_id)
             poll_id: str | None = frame.poll_id
         else:
