@@ -286,7 +286,8 @@ class _Shape:
         for index in self.places:
             value = values[index]
             if value is not None:
-                values[index] = _TEXTS.get(_JSON.encode(value)) or _instant_text(value)
+                known = _JSON.encode(value)
+                values[index] = _TEXTS.get(known) or _remember(known, value)
         return values
 
     def key(self, values: list[Any]) -> str:
@@ -306,7 +307,7 @@ _TEXTS_KEPT = 4096
 _WHOLE_SECOND = len("2026-11-21T09:14:10")
 
 
-def _instant_text(value: datetime) -> str:
+def _remember(known: bytes, value: datetime) -> str:
     """As ``utc_text``, four times as fast, and remembered: a feed's records share most instants.
 
     They are known by their JSON, which is made faster than the hash of an instant.
@@ -316,7 +317,7 @@ def _instant_text(value: datetime) -> str:
     text = str(_JSON.encode(value.astimezone(UTC))[1:-2], "ascii")
     if len(text) == _WHOLE_SECOND:
         text += ".000000"
-    _TEXTS[_JSON.encode(value)] = text
+    _TEXTS[known] = text
     return text
 
 

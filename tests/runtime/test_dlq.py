@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +33,23 @@ def test_bytes_of_strangers_cannot_move_the_cursor_nor_turn_the_text() -> None:
 def platform() -> Iterator[Platform]:
     with running_platform(only="postgres") as running:
         yield running
+
+
+@contextmanager
+def redriving(world: World, engine: Engine) -> Iterator[None]:
+    """Answer requests and drive letters again, as a manager does, while the block runs."""
+    tasks = [
+        asyncio.create_task(one)
+        for one in (
+            RequestListener(world.manager, engine, world.redriver.ask).run(),
+            world.redriver.run(),
+        )
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 @pytest.fixture
@@ -80,18 +98,8 @@ async def test_letters_are_listed_shown_driven_again_and_dropped(
     assert "by ada dropped: noise" in emdata("show", odd["id"])
 
     world.parser.version = 2
-    tasks = [
-        asyncio.create_task(one)
-        for one in (
-            RequestListener(world.manager, engine, world.redriver.ask).run(),
-            world.redriver.run(),
-        )
-    ]
-    try:
+    with redriving(world, engine):
         said = await asyncio.to_thread(emdata, "redrive", "--stream", stream, "--json")
-    finally:
-        for task in tasks:
-            task.cancel()
     assert json.loads(said) == {"letters": 2, "redriven": 2, "unanswered": 0}
     assert "0 letters" in emdata("ls", "--stream", stream)
     assert len(json.loads(emdata("ls", "--stream", stream, "--state", "redriven", "--json"))) == 2
@@ -113,14 +121,7 @@ async def test_letters_of_a_client_are_asked_of_this_platform_s_manager(
     await client.poll(b"b=~")
     left.close()
     client.parser.version = 2
-    tasks = [
-        asyncio.create_task(one)
-        for one in (
-            RequestListener(manager.manager, engine, manager.redriver.ask).run(),
-            manager.redriver.run(),
-        )
-    ]
-    try:
+    with closing(own), redriving(manager, engine):
         said = await asyncio.to_thread(
             lambda: CliRunner().invoke(
                 build(),
@@ -128,8 +129,4 @@ async def test_letters_of_a_client_are_asked_of_this_platform_s_manager(
                 env=platform.environment,
             )
         )
-    finally:
-        for task in tasks:
-            task.cancel()
-        own.close()
     assert json.loads(said.stdout) == {"letters": 1, "redriven": 1, "unanswered": 0}, said.output

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mysql.connector
 import pymysql
 
 from tests.support.ports import free_ports
@@ -160,3 +161,18 @@ def running_server(directory: Path, *arguments: str) -> Iterator[RunningServer]:
 def environment() -> dict[str, str]:
     """The environment of a server: it must find the package also where it is not installed."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY / "starrocks")}
+
+
+def native(server: RunningServer, **changes: object) -> mysql.connector.MySQLConnection:
+    """A connection of mysql-connector's own Python code, as root unless ``changes`` say else."""
+    options = {
+        "host": "127.0.0.1",
+        "port": server.mysql_port,
+        "user": "root",
+        "password": PASSWORD,
+        "use_pure": True,
+        **changes,
+    }
+    connection = mysql.connector.connect(**options)
+    assert isinstance(connection, mysql.connector.MySQLConnection)
+    return connection

@@ -10,7 +10,7 @@ import mysql.connector
 import pymysql
 import pytest
 
-from tests.starrocks.running import PASSWORD, RunningServer
+from tests.starrocks.running import PASSWORD, RunningServer, native
 
 pytestmark = pytest.mark.integration
 
@@ -85,14 +85,7 @@ def test_several_statements_give_several_results(server: RunningServer) -> None:
 
 
 def test_mysql_connector_text_and_prepared(server: RunningServer) -> None:
-    connection = mysql.connector.connect(
-        host="127.0.0.1",
-        port=server.mysql_port,
-        user="root",
-        password=PASSWORD,
-        database="d",
-        use_pure=True,
-    )
+    connection = native(server, database="d")
     try:
         cursor = connection.cursor()
         cursor.execute("SELECT n, d, at_, p FROM kinds WHERE k = 1")
@@ -121,14 +114,7 @@ def test_mysql_connector_text_and_prepared(server: RunningServer) -> None:
 
 
 def test_mysql_connector_uses_what_else_it_has(server: RunningServer) -> None:
-    options = {
-        "host": "127.0.0.1",
-        "port": server.mysql_port,
-        "user": "root",
-        "password": PASSWORD,
-        "use_pure": True,
-    }
-    with mysql.connector.connect(database="d", **options) as connection:
+    with native(server, database="d") as connection:
         connection.ping(reconnect=False)
         cursor = connection.cursor(dictionary=True)
         cursor.execute("SELECT k, s FROM kinds WHERE k = %(key)s", {"key": 2})
@@ -154,7 +140,7 @@ def test_mysql_connector_uses_what_else_it_has(server: RunningServer) -> None:
         cursor.execute("SELECT 1 AS one")
         assert cursor.fetchall() == [{"one": 1}]
     with pytest.raises(mysql.connector.errors.ProgrammingError) as denied:
-        mysql.connector.connect(**{**options, "password": "wrong"})
+        native(server, password="wrong")
     assert (denied.value.errno, denied.value.sqlstate) == (1045, "28000")
 
 

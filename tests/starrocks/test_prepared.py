@@ -12,19 +12,12 @@ from embedded_starrocks.errors import SqlError
 from embedded_starrocks.sql.executor import execute
 from embedded_starrocks.sql.prepare import filled, result_columns
 from tests.starrocks.conftest import Statements
-from tests.starrocks.running import PASSWORD, RunningServer
+from tests.starrocks.running import RunningServer, native
 
 
 @pytest.fixture
 def connection(server: RunningServer) -> Iterator[Any]:
-    found = mysql.connector.connect(
-        host="127.0.0.1",
-        port=server.mysql_port,
-        user="root",
-        password=PASSWORD,
-        database="d",
-        use_pure=True,
-    )
+    found = native(server, database="d")
     yield found
     found.close()
 

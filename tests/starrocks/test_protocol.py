@@ -13,12 +13,9 @@ from typing import Any
 import mysql.connector
 import pymysql
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from tests.starrocks.running import PASSWORD, RunningServer
+from tests.starrocks.running import PASSWORD, RunningServer, native
+from tests.support.certificate import make_certificate
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.integration
@@ -26,20 +23,6 @@ SLOW = (
     "SELECT count(*) FROM TABLE(generate_series(1, 200000)) a(x), "
     "TABLE(generate_series(1, 200000)) b(y) WHERE a.x % 7 = b.y % 5"
 )
-
-
-def native(server: RunningServer, **changes: object) -> mysql.connector.MySQLConnection:
-    options = {
-        "host": "127.0.0.1",
-        "port": server.mysql_port,
-        "user": "root",
-        "password": PASSWORD,
-        "use_pure": True,
-        **changes,
-    }
-    connection = mysql.connector.connect(**options)
-    assert isinstance(connection, mysql.connector.MySQLConnection)
-    return connection
 
 
 def is_gone(connection: pymysql.Connection[Any]) -> bool:
@@ -148,29 +131,7 @@ def test_prepared_parameters_of_every_kind(server: RunningServer) -> None:
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     directory = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem, secret = directory / "cert.pem", directory / "key.pem"
-    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    pem, secret = make_certificate(directory)
     server = RunningServer(directory, "--tls-cert", str(pem), "--tls-key", str(secret))
     server.start()
     yield server
