@@ -130,7 +130,7 @@ def deploy(
     started = time.monotonic()
     with (
         deployment_lock(paths.flink),
-        FlinkRest("127.0.0.1", settings.flink_rest_port) as rest,
+        FlinkRest(settings.flink_host, settings.flink_rest_port) as rest,
     ):
         deployment = _Deployment(
             settings=settings,

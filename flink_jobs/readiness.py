@@ -34,7 +34,7 @@ def wait_for_servers(settings: Settings, timeout: float) -> None:
 def _missing(settings: Settings) -> str:
     """What is missing first, or an empty text."""
     try:
-        with FlinkRest("127.0.0.1", settings.flink_rest_port) as rest:
+        with FlinkRest(settings.flink_host, settings.flink_rest_port) as rest:
             if rest.slots() == 0:
                 return "no TaskManager has registered"
         warehouse = Warehouse.of(settings, read_credentials(settings).starrocks_password)

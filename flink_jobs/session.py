@@ -56,7 +56,7 @@ class Session:
         command = [
             str(paths.flink_python),
             str(_SCRIPT),
-            *("--rest-address", "127.0.0.1", "--rest-port", str(settings.flink_rest_port)),
+            *("--rest-address", settings.flink_host, "--rest-port", str(settings.flink_rest_port)),
         ]
         with log.open("ab") as errors:
             try:

@@ -39,7 +39,7 @@ def job_views(settings: Settings, paths: Paths, clock: Clock) -> list[JobView]:
     """
     records = read_records(paths.flink_jobs_file)
     now_ms = clock.now().timestamp() * 1000
-    with FlinkRest("127.0.0.1", settings.flink_rest_port) as rest:
+    with FlinkRest(settings.flink_host, settings.flink_rest_port) as rest:
         known = {job.job_id for job in rest.jobs()}
         return [
             _view(rest, deployed, known, now_ms, rebuilding=rebuilding)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emdata.telemetry import get_logger
-from runtime.services.base import NotReady
+from runtime.services.base import LOOPBACK, NotReady
 from runtime.services.rest import get_json
 
 PAUSE_S = 5.0
@@ -27,7 +27,7 @@ _REDEPLOY = ("flink", "deploy", "--only-missing", "--wait", str(_DEPLOY_WAIT_S))
 log = get_logger(__name__)
 
 
-def missing_jobs(jobs_file: Path, rest_port: int) -> list[str]:
+def missing_jobs(jobs_file: Path, rest_port: int, rest_host: str = LOOPBACK) -> list[str]:
     """Names of the recorded jobs that the cluster does not run.
 
     Raises NotReady while the JobManager does not answer, or while the record cannot be read.
@@ -38,7 +38,7 @@ def missing_jobs(jobs_file: Path, rest_port: int) -> list[str]:
         return []
     except (OSError, ValueError, KeyError) as error:
         raise NotReady(f"{jobs_file}: {error}") from error
-    overview = get_json(rest_port, "/jobs/overview", timeout=10.0)
+    overview = get_json(rest_port, "/jobs/overview", timeout=10.0, host=rest_host)
     alive = {job["jid"] for job in overview["jobs"] if job["state"] not in _ENDED}
     return sorted(name for name, job in recorded.items() if job["job_id"] not in alive)
 

@@ -141,7 +141,7 @@ class HttpClient:
         Raises SettingError when live and nobody is named as contact, which sources ask for.
         """
         if mode == "simulator":
-            base = f"http://127.0.0.1:{settings.simulator_port}"
+            base = f"http://{settings.simulator_host}:{settings.simulator_port}"
             return cls(
                 user_agent=user_agent("simulator"),
                 clock=clock,

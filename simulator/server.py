@@ -21,6 +21,7 @@ log = get_logger(__name__)
 FIXTURES = REPOSITORY / "tests" / "fixtures"
 """Folders named like hosts in here are served as further sources."""
 
+LOOPBACK = "127.0.0.1"
 ACTIVE_ALERTS = 150
 """Alerts active at a time, about; a new message comes every half minute or so."""
 
@@ -47,20 +48,26 @@ def build(
 
 
 def run(
-    directory: Path, *, port: int, seed: int, speed: float, active_alerts: int = ACTIVE_ALERTS
+    directory: Path,
+    *,
+    port: int,
+    seed: int,
+    speed: float,
+    active_alerts: int = ACTIVE_ALERTS,
+    host: str = LOOPBACK,
 ) -> None:
-    """Serve on 127.0.0.1:``port`` until SIGTERM or SIGINT."""
+    """Serve on ``host``:``port`` until SIGTERM or SIGINT."""
     app = build(directory, seed=seed, speed=speed, clock=SystemClock(), active_alerts=active_alerts)
     gc.freeze()  # the world is built: no need to look at it again in every collection
     log.info("simulator_started", port=port, seed=seed, speed=speed, directory=str(directory))
-    uvicorn.Server(server_config(app, port)).run()
+    uvicorn.Server(server_config(app, port, host)).run()
 
 
-def server_config(app: ASGIApp, port: int) -> uvicorn.Config:
-    """Return how the simulator is served: loopback only, small, quiet."""
+def server_config(app: ASGIApp, port: int, host: str = LOOPBACK) -> uvicorn.Config:
+    """Return how the simulator is served: small, quiet, to this machine unless told otherwise."""
     return uvicorn.Config(
         app,
-        host="127.0.0.1",
+        host=host,
         port=port,
         loop="asyncio",
         http="h11",

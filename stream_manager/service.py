@@ -157,7 +157,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     tasks = _start_tasks(manager, engine, config, [connector for connector, _ in running])
     tasks.add(asyncio.create_task(controls.run()))
     try:
-        await _serve_http(app, settings.manager_port, ending)
+        await _serve_http(app, settings, ending)
     finally:
         log.info("manager_stopping", crashed=ending.crashed)
         for task in tasks:
@@ -241,10 +241,15 @@ class Ending:
         self._loop.call_soon_threadsafe(self.stop.set)
 
 
-async def _serve_http(app: Any, port: int, ending: Ending) -> None:
+async def _serve_http(app: Any, settings: Settings, ending: Ending) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
-            app, host="127.0.0.1", port=port, log_config=None, access_log=False, lifespan="off"
+            app,
+            host=settings.bind_host,
+            port=settings.manager_port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
         )
     )
     loop = asyncio.get_running_loop()

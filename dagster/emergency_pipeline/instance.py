@@ -14,7 +14,6 @@ from emdata.settings import Settings
 MODULE = "emergency_pipeline.definitions"
 POSTGRES_VARIABLE = "EMDATA_POSTGRES_PASSWORD"
 """Holds PostgreSQL's password in the environment of Dagster's processes."""
-LOOPBACK = "127.0.0.1"
 
 
 def render_dagster_yaml(settings: Settings, paths: Paths) -> str:
@@ -62,7 +61,7 @@ def render_dagster_yaml(settings: Settings, paths: Paths) -> str:
 def render_workspace_yaml(settings: Settings) -> str:
     """Return workspace.yaml, which points at the code server."""
     server = {
-        "host": LOOPBACK,
+        "host": settings.dagster_code_host,
         "port": settings.dagster_code_port,
         "location_name": "emergency_pipeline",
     }
@@ -73,7 +72,8 @@ def code_server_command(python: Path, settings: Settings) -> list[str]:
     """Return the command of the code server; an error in the definitions shows in the UI."""
     port = str(settings.dagster_code_port)
     return [
-        *(str(python), "-m", "dagster", "api", "grpc", "--host", LOOPBACK, "--port", port),
+        *(str(python), "-m", "dagster", "api", "grpc", "--host", settings.bind_host),
+        *("--port", port),
         *("--module-name", MODULE, "--location-name", "emergency_pipeline"),
         *("--lazy-load-user-code", "--max-workers", "4", "--log-level", "warning"),
     ]
@@ -83,7 +83,7 @@ def webserver_command(python: Path, settings: Settings, workspace: Path) -> list
     """Return the command of the web server."""
     port = str(settings.dagster_port)
     return [
-        *(str(python), "-m", "dagster_webserver", "--host", LOOPBACK, "--port", port),
+        *(str(python), "-m", "dagster_webserver", "--host", settings.bind_host, "--port", port),
         *("--workspace", str(workspace), "--log-level", "warning"),
     ]
 

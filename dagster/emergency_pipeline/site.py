@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import Engine
 
 from emdata.credentials import Credentials, read_credentials
 from emdata.dbt_project import project_of
 from emdata.paths import Paths, paths_for
 from emdata.settings import Settings, load_settings
 from emdata.state import connect
+from emdata.state.database import dsn_of
 from emdata.warehouse import Warehouse
 
 RAW_DATABASE = "raw_data"
@@ -38,12 +39,12 @@ class Site:
     @property
     def manager_url(self) -> str:
         """Base address of the stream manager's ingest, health and status endpoints."""
-        return f"http://127.0.0.1:{self.settings.manager_port}"
+        return f"http://{self.settings.manager_host}:{self.settings.manager_port}"
 
     @property
     def flink_url(self) -> str:
         """Address of Flink's dashboard."""
-        return f"http://127.0.0.1:{self.settings.flink_rest_port}"
+        return f"http://{self.settings.flink_host}:{self.settings.flink_rest_port}"
 
     @property
     def manifest(self) -> Path:
@@ -62,16 +63,7 @@ class Site:
     @cached_property
     def state(self) -> Engine:
         """Engine of the state in PostgreSQL; nothing is opened until it is used."""
-        settings = self.settings
-        url = URL.create(
-            "postgresql+psycopg",
-            username=settings.postgres_user,
-            password=self.credentials().postgres_password,
-            host=settings.postgres_host,
-            port=settings.postgres_port,
-            database=settings.postgres_database,
-        )
-        return connect(url.render_as_string(hide_password=False))
+        return connect(dsn_of(self.settings, self.credentials().postgres_password))
 
     def warehouse(self, *, timeout: float = 30.0) -> Warehouse:
         """Return a client of StarRocks; ``timeout`` is in seconds for connect, read and write."""

@@ -14,10 +14,10 @@ from emdata.settings.names import REPOSITORY, names
 class PlatformSettings(BaseSettings):
     """Profile, sources, directories, bounds of the first pull, and switches."""
 
-    profile: Literal["embedded"] = Field(
+    profile: Literal["embedded", "containers"] = Field(
         "embedded",
         validation_alias=names("profile", "PROFILE"),
-        description="embedded: servers from packages; this release has no other",
+        description="embedded: servers from packages; containers: the same with docker compose",
     )
     sources: Literal["auto", "live", "simulator"] = Field(
         "auto",

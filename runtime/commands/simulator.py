@@ -24,7 +24,7 @@ def run(
         ),
     ] = 150,
 ) -> None:
-    """Serve the simulated sources on 127.0.0.1 until stopped."""
+    """Serve the simulated sources on this machine (EMDATA_BIND_HOST) until stopped."""
     from emdata.errors import EmdataError
     from emdata.paths import Paths
     from emdata.telemetry import configure_logging
@@ -40,6 +40,7 @@ def run(
             seed=settings.simulator_seed,
             speed=settings.simulator_speed,
             active_alerts=alerts,
+            host=settings.bind_host,
         )
     except EmdataError as error:
         context.fail(error)
@@ -112,7 +113,8 @@ def mutate(
 def _address() -> str:
     from runtime import context
 
-    return f"http://127.0.0.1:{context.load().simulator_port}"
+    settings = context.load()
+    return f"http://{settings.simulator_host}:{settings.simulator_port}"
 
 
 def _call(ask: Any) -> Any:

@@ -41,12 +41,12 @@ class Service:
     url: str = ""
 
 
-def require_port(port: int, timeout: float = 1.0) -> None:
-    """Raise NotReady while nothing accepts on the loopback port.
+def require_port(port: int, timeout: float = 1.0, host: str = LOOPBACK) -> None:
+    """Raise NotReady while nothing accepts on the port.
 
     Client libraries retry and log loudly against a closed port; this is the quiet first look.
     """
     try:
-        socket.create_connection((LOOPBACK, port), timeout=timeout).close()
+        socket.create_connection((host, port), timeout=timeout).close()
     except OSError as error:
         raise NotReady(f"port {port}: {error.strerror or error}") from error

@@ -46,11 +46,11 @@ def config(context: Context) -> dict[str, str]:
     """Flink's configuration, shared by both processes and by the client."""
     settings, paths = context.settings, context.paths
     return {
-        "jobmanager.rpc.address": LOOPBACK,
+        "jobmanager.rpc.address": settings.flink_host,
         "jobmanager.rpc.port": str(settings.flink_rpc_port),
         "jobmanager.bind-host": LOOPBACK,
         "blob.server.port": str(settings.flink_blob_port),
-        "rest.address": LOOPBACK,
+        "rest.address": settings.flink_host,
         "rest.bind-address": LOOPBACK,
         "rest.port": str(settings.flink_rest_port),
         "rest.bind-port": str(settings.flink_rest_port),
@@ -178,7 +178,8 @@ def taskmanager(context: Context, java: Java) -> Service:
 
 def rest(context: Context, path: str, timeout: float = 3.0) -> Any:
     """GET a path of the JobManager's REST interface; raises NotReady."""
-    return get_json(context.settings.flink_rest_port, path, timeout=timeout)
+    settings = context.settings
+    return get_json(settings.flink_rest_port, path, timeout=timeout, host=settings.flink_host)
 
 
 def probe_jobmanager(context: Context) -> str:

@@ -73,7 +73,7 @@ async def _wait(standby: Standby, stop: asyncio.Event) -> Claim | None:
 async def _door(settings: Settings, row: Callable[[], dict[str, Any]]) -> AsyncIterator[None]:
     """Answer for a waiting manager; without a door where the active one has the port."""
     try:
-        listening = socket.create_server(("127.0.0.1", settings.manager_port))
+        listening = socket.create_server((settings.bind_host, settings.manager_port))
     except OSError as error:
         log.info("standby_has_no_door", port=settings.manager_port, reason=str(error))
         yield

@@ -100,7 +100,7 @@ def test_the_users_home_is_never_taken_for_the_platforms() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("PROFILE", "containers", "'embedded'"),
+        ("PROFILE", "cloud", "'embedded' or 'containers'"),
         ("EMDATA_KAFKA_PORT", "99", "a number of at least 1024"),
         ("EMDATA_KAFKA_PORT", "70000", "a number of at most 65535"),
         ("EMDATA_KAFKA_PORT", "broker", "a whole number"),
