@@ -52,11 +52,11 @@ class Warehouse:
         try:
             connection = pymysql.connect(**self._options)
         except pymysql.MySQLError as error:
-            raise _translate(error) from error
+            raise translate(error) from error
         try:
             yield connection
         except pymysql.MySQLError as error:
-            raise _translate(error) from error
+            raise translate(error) from error
         finally:
             connection.close()
 
@@ -73,7 +73,8 @@ class Warehouse:
                 cursor.execute(statement)
 
 
-def _translate(error: pymysql.MySQLError) -> WarehouseError | WarehouseUnavailable:
+def translate(error: pymysql.MySQLError) -> WarehouseError | WarehouseUnavailable:
+    """Return the error of ours that an error of the driver is."""
     code = error.args[0] if error.args else 0
     if isinstance(error, pymysql.err.InterfaceError) or code in _CONNECTION_CODES:
         return WarehouseUnavailable(f"StarRocks: {error}")

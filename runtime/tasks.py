@@ -8,12 +8,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from sqlalchemy import URL
-
 from emdata.contracts import contracts
 from emdata.derive.starrocks import RAW_DATABASE
 from emdata.errors import ServiceError
 from emdata.migrate import database_statements, plan_changes, read_tables
+from emdata.state.database import dsn_of
 from runtime import models
 from runtime.context import Context
 from runtime.environment import child_environment
@@ -64,15 +63,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 
 def state_dsn(context: Context) -> str:
     """SQLAlchemy's address of the state in PostgreSQL, with the password."""
-    settings = context.settings
-    return URL.create(
-        "postgresql+psycopg",
-        username=settings.postgres_user,
-        password=context.credentials.postgres_password,
-        host=settings.postgres_host,
-        port=settings.postgres_port,
-        database=settings.postgres_database,
-    ).render_as_string(hide_password=False)
+    return dsn_of(context.settings, context.credentials.postgres_password)
 
 
 def _databases(context: Context) -> str:

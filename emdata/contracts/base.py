@@ -185,7 +185,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def record_key(self) -> str:
         """Return the key fields joined by ``|`` (``\\`` and ``|`` in values escaped)."""
-        return "|".join([_key_part(getattr(self, name)) for name in self.dataset.key])
+        return key_text([getattr(self, name) for name in self.dataset.key])
 
     def kafka_key(self) -> str:
         """Return the Kafka key: the entity's key, so that versions stay in order."""
@@ -294,7 +294,7 @@ class _Shape:
         """Return the key of a record with these values."""
         if len(self.keys) == 1:
             return _key_part(values[self.keys[0]])
-        return "|".join([_key_part(values[place]) for place in self.keys])
+        return key_text([values[place] for place in self.keys])
 
     def version(self, values: list[Any]) -> str | None:
         """Return the version of a record with these values."""
@@ -335,9 +335,12 @@ def json_decoder(record: type[Record]) -> msgspec.json.Decoder[Record]:
     """Return a decoder that leaves out what JSON cannot break.
 
     JSON has neither NaN nor naive instants where the contract asks for aware ones, so the checks
-    of construction are left out, and instants keep their offset until they are encoded.
-    Its records are of a subclass of the contract. It raises msgspec.MsgspecError.
+    of construction are left out, unless a contract has its own, and instants keep their offset
+    until they are encoded. Its records are of a subclass of the contract. It raises
+    msgspec.MsgspecError, and ContractError where a contract's own check does.
     """
+    if record.__post_init__ is not Record.__post_init__:
+        return msgspec.json.Decoder(record)
     # A function of Python's own that does nothing with a record: it costs a third of one of ours.
     unchecked = {"__post_init__": operator.truth}
     return msgspec.json.Decoder(type(record.__name__, (record,), unchecked))
@@ -346,6 +349,11 @@ def json_decoder(record: type[Record]) -> msgspec.json.Decoder[Record]:
 def utc_text(value: datetime) -> str:
     """Write an aware instant as ``YYYY-MM-DDTHH:MM:SS.ffffff`` in UTC, without an offset."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def key_text(values: Sequence[Any]) -> str:
+    """Join the values of a key by ``|``, with ``\\`` and ``|`` in them escaped."""
+    return "|".join([_key_part(value) for value in values])
 
 
 def _key_part(value: Any) -> str:

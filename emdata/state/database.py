@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from emdata.errors import StateUnavailable
 
+if TYPE_CHECKING:
+    from emdata.settings import Settings
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 7_263_001  # one migration at a time, whoever starts it
+
+
+def dsn_of(settings: Settings, password: str) -> str:
+    """Return SQLAlchemy's address of the state, with the password in it."""
+    return URL.create(
+        "postgresql+psycopg",
+        username=settings.postgres_user,
+        password=password,
+        host=settings.postgres_host,
+        port=settings.postgres_port,
+        database=settings.postgres_database,
+    ).render_as_string(hide_password=False)
 
 
 def connect(dsn: str) -> Engine:

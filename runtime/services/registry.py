@@ -6,6 +6,7 @@ from emdata.errors import SettingError
 from runtime.context import Context
 from runtime.install import Java
 from runtime.services import (
+    api,
     dagster,
     flink,
     kafka,
@@ -33,7 +34,7 @@ def all_services(context: Context, java: Java) -> list[Service]:
         services.append(starrocks.service(context))
     if context.paths.mode == "simulator":
         services.append(simulator.service(context))
-    services += [manager.service(context), watchdog.service(context)]
+    services += [manager.service(context), watchdog.service(context), api.service(context)]
     return [*services, *dagster.services(context)]
 
 

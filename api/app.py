@@ -1,0 +1,42 @@
+"""The ASGI application, from its parts."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import api.routers
+from api.context import Api
+from api.problems import add_handlers
+
+DESCRIPTION = """Public data about emergencies in the United States: disasters, weather alerts,
+drought, fire detections, observed weather. Every number carries its origin and its age."""
+
+
+def create_app(parts: Api) -> FastAPI:
+    """Return the application; every module of ``api.routers`` is served."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        parts.reader.close()
+        parts.engine.dispose()
+
+    app = FastAPI(
+        title="Emergency data",
+        version="1.0.0",
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.api = parts
+    add_handlers(app)
+    for info in sorted(pkgutil.iter_modules(api.routers.__path__), key=lambda one: one.name):
+        app.include_router(importlib.import_module(f"api.routers.{info.name}").router)
+    return app

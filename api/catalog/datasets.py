@@ -1,0 +1,71 @@
+"""Contract -> collection: the current row of every key, with what the envelope says of it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from api.catalog.model import Collection, Geometry, Property, Span, Type
+from emdata.contracts.base import Field, Record, fields_of
+from emdata.derive.starrocks import raw_table
+
+_TYPES: dict[type, Type] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    date: "date",
+    datetime: "date-time",
+}
+ENVELOPE = (
+    Property("record_key", "string", "The key, its fields joined by |", is_nullable=False),
+    Property("record_version", "string", "The source's version, in a form that sorts"),
+    Property(
+        "accepted_at", "date-time", "When the platform accepted this version", is_nullable=False
+    ),
+    Property("writer", "integer", "Stream manager that accepted it", is_nullable=False),
+    Property("seq", "integer", "Its number there; with writer its origin", is_nullable=False),
+    Property("is_simulated", "boolean", "Made by the simulator", is_nullable=False),
+)
+_BBOX = ("bbox_west", "bbox_south", "bbox_east", "bbox_north")
+_POINTS = (("point_longitude", "point_latitude"), ("longitude", "latitude"))
+_COUNTIES = ("county_fips", "fips")
+
+
+def collection_of(record: type[Record]) -> Collection:
+    """Return the collection of a contract's dataset."""
+    dataset, fields = record.dataset, fields_of(record)
+    names = {field.name for field in fields}
+    return Collection(
+        id=dataset.name,
+        title=dataset.title,
+        description=dataset.description or dataset.title,
+        table=raw_table(record),
+        key=dataset.key,
+        properties=(*(_property(field) for field in fields), *ENVELOPE),
+        domain=dataset.domain,
+        terms=dataset.terms,
+        geometry=_geometry(names),
+        time=Span(dataset.event_time),
+        state=dataset.region or ("state" if "state" in names else None),
+        county=next((name for name in _COUNTIES if name in names), None),
+        record=record,
+    )
+
+
+def _property(field: Field) -> Property:
+    return Property(
+        name=field.name,
+        type="json" if field.kind == "json" else _TYPES[field.base],
+        description=field.doc,
+        unit=field.unit,
+        is_nullable=field.nullable,
+        is_filterable=field.kind == "",
+    )
+
+
+def _geometry(names: set[str]) -> Geometry | None:
+    point = next((pair for pair in _POINTS if names.issuperset(pair)), None)
+    geojson = "geometry" if "geometry" in names else None
+    if point is None and geojson is None:
+        return None
+    return Geometry(geojson, point, _BBOX if names.issuperset(_BBOX) else None)

@@ -1,0 +1,41 @@
+"""What every request needs, made once when the application starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from api.access.caller import Caller, anonymous
+from api.catalog.catalog import Catalog
+from api.reading.reader import Reader
+from emdata.clock import Clock
+from emdata.settings import Settings
+
+
+@dataclass(frozen=True)
+class Api:
+    """The application's parts; the rooms hang theirs here."""
+
+    settings: Settings
+    catalog: Catalog
+    reader: Reader
+    engine: Engine
+    clock: Clock
+    is_simulated: bool
+
+
+def _api(request: Request) -> Api:
+    api: Api = request.app.state.api
+    return api
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return anonymous() if caller is None else caller
+
+
+TheApi = Annotated[Api, Depends(_api)]
+TheCaller = Annotated[Caller, Depends(_caller)]

@@ -1,0 +1,1 @@
+"""From the parameters of a request to one SELECT with bound values."""

@@ -1,0 +1,62 @@
+"""The API's process: composes the parts from the settings and serves until a signal."""
+
+from __future__ import annotations
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.catalog.catalog import Catalog
+from api.context import Api
+from api.reading.reader import Address, Reader
+from emdata.clock import SystemClock
+from emdata.credentials import read_credentials
+from emdata.paths import paths_for
+from emdata.settings import Settings, load_settings
+from emdata.state.database import connect, dsn_of
+from emdata.telemetry import configure_logging
+
+HEADER_BYTES = 32 << 10
+STOP_SECONDS = 8
+
+
+def build() -> FastAPI:
+    """Return the application of the settings in force; uvicorn calls it in every process."""
+    settings = load_settings()
+    configure_logging("api", settings.log_level)
+    return create_app(parts_of(settings))
+
+
+def parts_of(settings: Settings) -> Api:
+    """Return the parts of the platform that the settings name."""
+    paths, credentials = paths_for(settings), read_credentials(settings)
+    address = Address(
+        settings.starrocks_host,
+        settings.starrocks_mysql_port,
+        settings.starrocks_user,
+        credentials.starrocks_password,
+    )
+    return Api(
+        settings=settings,
+        catalog=Catalog.of(paths.dbt_project / "models", settings.starrocks_database),
+        reader=Reader(address, settings.api_connections),
+        engine=connect(dsn_of(settings, credentials.postgres_password)),
+        clock=SystemClock(),
+        is_simulated=paths.mode == "simulator",
+    )
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    uvicorn.run(
+        "api.server:build",
+        factory=True,
+        host=settings.api_host,
+        port=settings.api_port,
+        workers=settings.api_workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
