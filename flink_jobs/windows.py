@@ -33,6 +33,7 @@ _BIGINT = SqlTypes("BIGINT", "BIGINT")
 _DATE = SqlTypes("DATE", "DATE")
 _DATETIME = SqlTypes("DATETIME", "TIMESTAMP(6)")
 _DOUBLE = SqlTypes("DOUBLE", "DOUBLE")
+_TOTAL = SqlTypes("DECIMAL(38, 6)", "DECIMAL(38, 6)")
 
 
 def _text(length: int) -> SqlTypes:
@@ -224,6 +225,40 @@ def _temperature_measures() -> tuple[WindowColumn, ...]:
     )
 
 
+def _aggregated_emission() -> WindowTable:
+    return WindowTable(
+        name="aggregated_emission",
+        dataset="emission",
+        job="emissions",
+        comment=(
+            "Emissions per organization and UTC month in which each was first accepted by this "
+            "platform. Sums the latest version of every emission, as exact decimals."
+        ),
+        keys=(
+            WindowColumn(
+                "organization_id", _text(64), "`organization_id`", "organization that reports"
+            ),
+            WindowColumn(
+                "month",
+                _DATE,
+                "CAST(FLOOR(`first_seen_at` TO MONTH) AS DATE)",
+                "first day of the UTC month of the earliest acceptance of any version",
+            ),
+        ),
+        measures=(
+            WindowColumn(
+                "total",
+                _TOTAL,
+                # The contract admits nothing that this decimal cannot hold.
+                "SUM(CAST(`value` AS DECIMAL(15, 6)))",
+                "exact sum of the values, in the organization's unit",
+            ),
+            WindowColumn("emission_count", _BIGINT, "COUNT(*)", "emissions summed"),
+        ),
+        first_seen=True,
+    )
+
+
 def _exact_sum(field: str) -> str:
     # A running DOUBLE sum drifts when corrections subtract what was added; decimals do not.
     return f"SUM(CAST({quote(field)} AS DECIMAL(14, 4)))"
@@ -240,6 +275,7 @@ def window_tables() -> tuple[WindowTable, ...]:
         _disaster_alerts_hourly(),
         _disaster_alerts_daily(),
         _weather_station_daily(),
+        _aggregated_emission(),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from emdata.contracts.base import Record
 from emdata.contracts.derived import EscalationNotice
+from emdata.contracts.emissions import Emission
 from emdata.contracts.firms import FireDetection
 from emdata.contracts.iot import IotSensorReading
 from emdata.settings import Settings
@@ -48,6 +49,12 @@ UNPOLLED = (
         every="as it arrives",
         description="Sensors of the operator's own, by way of an MQTT broker.",
         off_because=_without_broker,
+    ),
+    Unpolled(
+        name="push-api",
+        emits=(Emission,),
+        every="as it arrives",
+        description="What organizations submit by the open API.",
     ),
 )
 

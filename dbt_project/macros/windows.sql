@@ -87,8 +87,19 @@ from ({{ latest_rows('coagmet_hourly_observations', 'observed_at', correction_da
 group by station_id, cast(date_sub(observed_at, interval 25201 second) as date)
 {% endmacro %}
 
+{% macro aggregated_emission_recount() %}
+select
+    organization_id,
+    cast(date_trunc('month', first_seen_at) as date) as month,
+    sum(cast(value as decimal(15, 6))) as total,
+    count(*) as emission_count,
+    max(accepted_at) as last_accepted_at
+from ({{ latest_rows('emission') }}) as latest
+group by organization_id, cast(date_trunc('month', first_seen_at) as date)
+{% endmacro %}
+
 {#-
-    Groups in which a window of Flink and its recount differ by more than a millionth.
+    Groups in which a window of Flink and its recount differ by a millionth or more.
 
     Landing and windows are jobs of their own, which reach the tables seconds apart. So a group whose
     newest landed row was accepted within the last `window_grace_seconds` is left out; every other
@@ -116,7 +127,7 @@ where
         or counted.{{ keys[0] }} is null
         {%- for measure in measures %}
         or (kept.{{ measure }} is null) != (counted.{{ measure }} is null)
-        or abs(kept.{{ measure }} - counted.{{ measure }}) > 0.000001
+        or abs(kept.{{ measure }} - counted.{{ measure }}) > 0.0000009
         {%- endfor %}
     )
 {% endmacro %}

@@ -13,21 +13,22 @@ from emdata.settings import Settings
 from emdata.settings.push import mqtt_address
 from scrapers.push.link import Broker
 from scrapers.push.mqtt import MqttConnector
+from scrapers.push.submissions import Submissions
 from stream_manager.connector import PushConnector
 
 
 def push_connectors(
     settings: Settings, mode: Mode, keys: PushKeys, clock: Clock
 ) -> list[PushConnector]:
-    """Return the connectors; none without a broker.
+    """Return the connectors: submissions always, MQTT where there is a broker.
 
     Raises SettingError for a certificate file that cannot be used.
     """
     if not settings.mqtt_url:
-        return []
+        return [Submissions()]
     broker = partial(mqtt_broker, settings, mode, keys)
     broker()  # what is wrong with the settings shows now
-    return [MqttConnector(broker, clock)]
+    return [Submissions(), MqttConnector(broker, clock)]
 
 
 def mqtt_broker(settings: Settings, mode: Mode, keys: PushKeys) -> Broker:

@@ -25,6 +25,7 @@ from scrapers.base import EmergencyDataScraper, find_scrapers
 from scrapers.http import parse_rate
 from scrapers.offline import RowOutcome, document_of, idle, parse_row, parse_rows
 from scrapers.push.mqtt import MqttConnector
+from scrapers.push.submissions import Submissions
 from scrapers.schemas import schema_file, schema_of, schema_text
 from scrapers.unpolled import UNPOLLED
 from stream_manager.derived.notices import EscalationNotices
@@ -34,7 +35,7 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 SCHEMAS = Path(__file__).parent / "schemas"
 SETTINGS = load_settings({}, env_file=None)
 SCRAPERS = find_scrapers()
-NOT_POLLED = (MqttConnector, EscalationNotices)
+NOT_POLLED = (MqttConnector, EscalationNotices, Submissions)
 IDLE = {name: idle(scraper, SETTINGS) for name, scraper in SCRAPERS.items()}
 
 

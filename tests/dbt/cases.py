@@ -8,6 +8,7 @@ from typing import Any
 
 from emdata.contracts import Record
 from emdata.contracts.coagmet import HourlyObservation, Station
+from emdata.contracts.emissions import Emission
 from emdata.contracts.fema import DisasterDeclaration
 from emdata.contracts.nws import Alert, AlertZone
 from emdata.contracts.usda import DroughtCounty
@@ -203,3 +204,23 @@ def observations(accepted_at: datetime) -> list[Landed]:
         HourlyObservation(station_id="den01", observed_at=first + 24 * HOUR, air_temperature_c=30.0)
     )
     return [Landed(row, accepted_at) for row in rows]
+
+
+def emissions(accepted_at: datetime) -> list[Landed]:
+    """Two organizations; one amount corrected in the month after, one sent twice."""
+    october, november = accepted_at.replace(2024, 10, 31), accepted_at.replace(2024, 11, 1)
+
+    def one(organization: str, name: str, value: float, at: datetime) -> Landed:
+        record = Emission(
+            organization_id=organization, emission_id=name, value=value, reported_at=at
+        )
+        return Landed(record, at)
+
+    return [
+        one("acme", "e1", 0.1, october),
+        one("acme", "e2", 0.2, october),
+        one("acme", "e1", 0.3, november),
+        one("acme", "e3", 999_999_999.999999, november),
+        one("acme", "e3", 999_999_999.999999, november),
+        one("umbrella", "e1", -0.000001, november),
+    ]

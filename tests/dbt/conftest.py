@@ -119,6 +119,7 @@ def _land_everything(client: Warehouse, now: datetime) -> None:
     land(client, cases.droughts(earlier))
     land(client, cases.stations(earlier))
     land(client, cases.observations(earlier))
+    land(client, cases.emissions(earlier))
     tables = {table.name: f"{RAW_DATABASE}.{table.physical(JOB_HASH)}" for table in window_tables()}
     insert(
         client,
@@ -132,6 +133,14 @@ def _land_everything(client: Warehouse, now: datetime) -> None:
         ["window_start", "declaration_type", "state", "declaration_count", "area_count"],
         [[earlier.strftime("%Y-%m-%d %H:00:00"), "DR", "CO", 1, 2]],
     )
+    insert(
+        client,
+        tables["aggregated_emission"],
+        ["organization_id", "month", "total", "emission_count"],
+        # One total is wrong by the last digit that a total has.
+        [["acme", "2024-10-01", "0.500001", 2], ["acme", "2024-11-01", "999999999.999999", 1],
+         ["umbrella", "2024-11-01", "-0.000001", 1]],
+    )  # fmt: skip
 
 
 def _copy_project(folder: Path, port: int, now: datetime) -> DbtProject:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -19,10 +20,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 def test_everything_builds_and_only_the_wrong_windows_warn(world: World) -> None:
     assert {name: status for name, status in world.results.items() if status == "error"} == {}
     warned = {name for name, status in world.results.items() if status in ("warn", "fail")}
-    # One window was given a wrong count and one left empty.
+    # One window was given a wrong count, one a wrong last digit, and one was left empty.
     assert {name for name in warned if name.startswith("window_")} == {
         "window_alerts_hourly_equals_recount",
         "window_disaster_alerts_hourly_equals_recount",
+        "window_aggregated_emission_equals_recount",
     }
     assert world.results["window_disaster_alerts_daily_equals_recount"] == "pass"
     # Observations of 2024 came too late to correct Flink's window, so it is right to be empty.
@@ -258,6 +260,18 @@ def test_recounts_equal_what_the_records_say(world: World) -> None:
     assert [(r["observed_on"], r["observation_count"]) for r in days] == [
         (date(2024, 7, 1), 24),
         (date(2024, 7, 2), 1),
+    ]
+
+
+def test_totals_of_emissions_are_exact_and_a_correction_stays_in_its_month(world: World) -> None:
+    rows = world.rows(
+        "SELECT organization_id, month, total, emission_count FROM "
+        "emergency_data.int_aggregated_emission_recount ORDER BY organization_id, month"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("acme", date(2024, 10, 1), Decimal("0.500000"), 2),
+        ("acme", date(2024, 11, 1), Decimal("999999999.999999"), 1),
+        ("umbrella", date(2024, 11, 1), Decimal("-0.000001"), 1),
     ]
 
 

@@ -16,6 +16,9 @@ from emdata.derive.limits import check_storable
 from emdata.derive.types import columns_of
 from emdata.errors import ContractError
 
+WELL_KNOWN = {"emission"}
+"""Datasets whose users ask for them by a name without the source before it."""
+
 
 class Made(Record, frozen=True, kw_only=True):
     """A record for these tests."""
@@ -163,5 +166,5 @@ def test_every_contract_declares_what_it_names(record: type[Record]) -> None:
     assert used | ({dataset.version} if dataset.version else set()) <= names
     assert duration(dataset.fresh_within) > timedelta(0)
     assert dataset.terms
-    assert dataset.name.startswith(dataset.source + "_")
+    assert dataset.name.startswith(dataset.source + "_") or dataset.name in WELL_KNOWN
     assert not set(dataset.key) & set(dataset.unhashed)

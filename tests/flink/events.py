@@ -8,6 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from emdata.contracts.coagmet import HourlyObservation
+from emdata.contracts.emissions import MAX_VALUE, Emission
 from emdata.contracts.fema import DisasterDeclaration
 from emdata.contracts.nws import AlertZone
 
@@ -83,6 +84,18 @@ def declarations(random: Random, count: int) -> Iterator[DisasterDeclaration]:
             declared_on=_or_none(random, date(2021, 1, 1) + timedelta(days=random.randrange(9))),
             title="A title",
             refreshed_at=START + timedelta(hours=random.randrange(200)),
+        )
+
+
+def emissions(random: Random, count: int) -> Iterator[Emission]:
+    """Amounts of a few organizations, many corrected, with all digits that a value may have."""
+    for _ in range(count):
+        largest = random.choice((1.0, 1000.0, MAX_VALUE))
+        yield Emission(
+            organization_id=f"org-{random.randrange(5)}",
+            emission_id=f"e{random.randrange(300)}",
+            value=round(random.uniform(-largest, largest), 6),
+            reported_at=START,
         )
 
 

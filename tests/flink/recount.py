@@ -44,10 +44,7 @@ def alerts_hourly(values: Iterable[Value], correction_days: int) -> Counts:
 def disaster_alerts_hourly(values: Iterable[Value]) -> Counts:
     """Declarations by the hour in which the first version of an area was accepted."""
     rows = list(values)
-    first: dict[str, str] = {}
-    for value in rows:
-        key, at = value["record_key"], value["accepted_at"]
-        first[key] = min(at, first.get(key, at))
+    first = _first_accepted(rows)
     return _declarations(latest(rows), lambda value: _hour(first[value["record_key"]]))
 
 
@@ -66,6 +63,28 @@ def weather_station_daily(values: Iterable[Value], correction_days: int) -> Coun
         day = (local - timedelta(seconds=1)).date()
         days[value["station_id"], day].append(value)
     return {key: _weather(rows) for key, rows in days.items()}
+
+
+def aggregated_emission(values: Iterable[Value]) -> Counts:
+    """Exact sum and number of emissions by organization and month of first acceptance."""
+    rows = list(values)
+    first = _first_accepted(rows)
+    sums: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    counts: dict[tuple[Any, ...], int] = defaultdict(int)
+    for value in latest(rows):
+        month = date.fromisoformat(first[value["record_key"]][:10]).replace(day=1)
+        key = (value["organization_id"], month)
+        sums[key] += Decimal(repr(value["value"]))
+        counts[key] += 1
+    return {key: (sums[key], counts[key]) for key in sums}
+
+
+def _first_accepted(rows: Iterable[Value]) -> dict[str, str]:
+    first: dict[str, str] = {}
+    for value in rows:
+        key, at = value["record_key"], value["accepted_at"]
+        first[key] = min(at, first.get(key, at))
+    return first
 
 
 def _weather(rows: list[Value]) -> tuple[Any, ...]:

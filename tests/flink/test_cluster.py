@@ -25,7 +25,7 @@ from flink_jobs.session import Session
 from flink_jobs.windows import WindowTable, window_tables
 from runtime.install import find_java
 from tests.flink.datasets import Reading, Station
-from tests.flink.events import START, alert_zones, declarations, observations
+from tests.flink.events import START, alert_zones, declarations, emissions, observations
 from tests.flink.world import World
 from tests.support.platform import Platform, running_platform
 from tests.support.waiting import wait_for
@@ -94,6 +94,7 @@ def send_everything(world: World, seed: int, count: int) -> None:
         world.send([record], accepted, copies=1 + (number % 3 == 0))
     world.send(observations(random, count), accepted)
     world.send(declarations(random, count), accepted + timedelta(hours=random.randrange(5)))
+    world.send(emissions(random, count), accepted + timedelta(days=random.randrange(60)))
     world.send(alert_zones(random, 20, first_id + 50_000), START + timedelta(days=90))
     world.flush()
 
@@ -105,10 +106,11 @@ def test_a_second_deployment_changes_nothing(platform: Platform) -> None:
         "landing-bulk",
         "windows-alerts",
         "windows-disasters",
+        "windows-emissions",
         "windows-weather",
     }
     said = platform.emdata("flink", "deploy").stdout
-    assert "5 jobs, 0 changed" in said
+    assert "6 jobs, 0 changed" in said
     assert job_ids(platform) == before
     assert platform.emdata("flink", "status").returncode == 0
 

@@ -39,6 +39,7 @@ def test_the_promised_windows_exist() -> None:
         "disaster_alerts_hourly",
         "disaster_alerts_daily",
         "weather_station_daily",
+        "aggregated_emission",
     }
 
 
@@ -94,7 +95,7 @@ def test_no_window_depends_on_the_clock(table: WindowTable) -> None:
 
 
 def test_topics_of_windows_without_an_end_are_a_part_of_the_windowed_ones() -> None:
-    assert endless_datasets() == {"fema_disaster_declarations"}
+    assert endless_datasets() == {"emission", "fema_disaster_declarations"}
     assert endless_datasets() < windowed_datasets()
 
 

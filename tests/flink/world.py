@@ -111,6 +111,7 @@ class World:
             "disaster_alerts_hourly": lambda: recount.disaster_alerts_hourly(values),
             "disaster_alerts_daily": lambda: recount.disaster_alerts_daily(values),
             "weather_station_daily": lambda: recount.weather_station_daily(values, days),
+            "aggregated_emission": lambda: recount.aggregated_emission(values),
         }
         return counters[window.name]()
 

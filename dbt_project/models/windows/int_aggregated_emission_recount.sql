@@ -1,0 +1,1 @@
+{{ aggregated_emission_recount() }}
