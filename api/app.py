@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 import api.routers
 from api.context import Api
@@ -34,9 +35,18 @@ def create_app(parts: Api) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        middleware=layers(parts),
     )
     app.state.api = parts
     add_handlers(app)
     for info in sorted(pkgutil.iter_modules(api.routers.__path__), key=lambda one: one.name):
         app.include_router(importlib.import_module(f"api.routers.{info.name}").router)
     return app
+
+
+def layers(parts: Api) -> list[Middleware]:  # noqa: ARG001 - each layer adds what it takes
+    """Return what surrounds every route, outermost first.
+
+    Usage, sizes, security headers, identity (who calls), fairness (what they may), compression.
+    """
+    return []
