@@ -19,7 +19,6 @@ from embedded_starrocks.errors import (
     table_denied,
     unknown_database,
 )
-from embedded_starrocks.sql.partitionlists import meta_sql
 from embedded_starrocks.sql.partitions import rows_of
 from embedded_starrocks.sql.rewrite import Scope
 from embedded_starrocks.sql.variables import (
@@ -170,7 +169,7 @@ class Context:
 
     def _partitions_meta(self) -> str:
         seen = [each for each in self.catalog.relations.values() if self.sees(each)]
-        return meta_sql(self.catalog, seen)
+        return self.store.partition_lists.sql(self.session.connection, self.catalog, seen)
 
     def variable(self, name: str) -> Value:
         """As a hint, the session, SET GLOBAL or the default has it. Raises 1193.

@@ -5,6 +5,7 @@ Source: StarRocks 3.5 documentation, "SHOW PARTITIONS", "partitions_meta".
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 import duckdb
@@ -22,6 +23,7 @@ from embedded_starrocks.sql.partitions import (
     unknown_partition,
 )
 from embedded_starrocks.storage.metadata import Catalog, Relation, qualified
+from embedded_starrocks.storage.versions import Versions
 
 _NOTHING = "'' AS name, CAST(0 AS BIGINT) AS id, '' AS bounds, 0 AS row_count WHERE false"
 
@@ -65,33 +67,70 @@ def _defined(catalog: Catalog, relation: Relation, scheme: Scheme) -> Iterable[s
         )
 
 
-def meta_sql(catalog: Catalog, relations: Iterable[Relation]) -> str:
-    """information_schema.partitions_meta over these tables."""
-    parts = [_meta(catalog, each) for each in relations if each.has_rows]
-    empty = Relation(db="", name="", kind="TABLE", columns=())
-    head = _columns(empty, f"(SELECT {_NOTHING})")
-    return " UNION ALL ".join([head, *parts])
+class PartitionLists:
+    """The partitions of all tables, looked for again only where a commit has changed something.
+
+    Whoever watches versions asks each second; to count the rows of every partition each time would
+    read every table.
+    """
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+        self._known: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    def sql(
+        self, connection: duckdb.DuckDBPyConnection, catalog: Catalog, relations: list[Relation]
+    ) -> str:
+        """information_schema.partitions_meta over these tables."""
+        having_rows = [each for each in relations if each.has_rows]
+        about = [_about(each, self._versions.of(each.id)) for each in having_rows]
+        with self._lock:
+            self._refresh(connection, catalog, having_rows)
+        return _META.format(values=", ".join([_NO_TABLE, *about]), lists=_LISTS)
+
+    def _refresh(
+        self, connection: duckdb.DuckDBPyConnection, catalog: Catalog, relations: list[Relation]
+    ) -> None:
+        now = {each.id: self._versions.of(each.id) for each in relations}
+        changed = [each for each in relations if self._known.get(each.id) != now[each.id]]
+        if not changed and self._known:
+            return
+        parts = [f"SELECT 0 AS relation_id, {_NOTHING}"]
+        parts += [f"SELECT {each.id}, * FROM ({list_sql(catalog, each)})" for each in changed]
+        there = {each.id for each in catalog.relations.values()}
+        kept = (self._known.keys() & there) - {each.id for each in changed}
+        if kept:
+            ids = ", ".join(map(str, sorted(kept)))
+            parts.append(f"SELECT * FROM {_LISTS} WHERE relation_id IN ({ids})")
+        # A new table each time: deleted rows of one in memory would stay.
+        connection.execute(f"CREATE OR REPLACE TABLE {_LISTS} AS {' UNION ALL '.join(parts)}")
+        self._known = {each: self._known[each] for each in kept} | {
+            each.id: now[each.id] for each in changed
+        }
 
 
-def _meta(catalog: Catalog, relation: Relation) -> str:
-    return _columns(relation, f"({list_sql(catalog, relation)})")
+_LISTS = "__stage.main.partition_lists"
+_NO_TABLE = "(0, '', '', 0, '', '', 1, 1)"
+_META = """SELECT t.db AS "DB_NAME", t.name AS "TABLE_NAME", p.name AS "PARTITION_NAME",
+CAST(p.id AS BIGINT) AS "PARTITION_ID", CAST(t.version AS BIGINT) AS "VISIBLE_VERSION",
+t.columns AS "PARTITION_KEY", p.bounds AS "PARTITION_VALUE", t.key AS "DISTRIBUTION_KEY",
+CAST(t.buckets AS INTEGER) AS "BUCKETS", CAST(t.replicas AS INTEGER) AS "REPLICATION_NUM",
+0 AS "IS_IN_MEMORY", 0 AS "IS_TEMP", CAST(p.row_count AS BIGINT) AS "ROW_COUNT"
+FROM (VALUES {values}) t(id, db, name, version, columns, key, buckets, replicas)
+JOIN {lists} p ON p.relation_id = t.id"""
 
 
-def _columns(relation: Relation, source: str) -> str:
+def _about(relation: Relation, version: int) -> str:
+    """What is the same for all partitions of a table, as a row of VALUES."""
     key, buckets = distribution(relation)
-    properties = dict(relation.properties)
-    scheme = scheme_of(relation) if relation.columns else None
+    scheme = scheme_of(relation)
     columns = ", ".join(scheme.columns) if scheme is not None else ""
+    texts = ", ".join(map(_literal, (relation.db, relation.name)))
+    replicas = _number(dict(relation.properties).get("replication_num", "1"))
     return (
-        f'SELECT {_literal(relation.db)} AS "DB_NAME", '
-        f'{_literal(relation.name)} AS "TABLE_NAME", name AS "PARTITION_NAME", '
-        'CAST(id AS BIGINT) AS "PARTITION_ID", '
-        'CAST(CASE WHEN row_count > 0 THEN 2 ELSE 1 END AS BIGINT) AS "VISIBLE_VERSION", '
-        f'{_literal(columns)} AS "PARTITION_KEY", bounds AS "PARTITION_VALUE", '
-        f'{_literal(key)} AS "DISTRIBUTION_KEY", CAST({buckets} AS INTEGER) AS "BUCKETS", '
-        f"CAST({_number(properties.get('replication_num', '1'))} AS INTEGER) "
-        'AS "REPLICATION_NUM", 0 AS "IS_IN_MEMORY", 0 AS "IS_TEMP", '
-        f'CAST(row_count AS BIGINT) AS "ROW_COUNT" FROM {source}'
+        f"({relation.id}, {texts}, {version}, {_literal(columns)}, {_literal(key)}, "
+        f"{buckets}, {replicas})"
     )
 
 

@@ -220,6 +220,8 @@ class Rewriter:
             if name not in infoschema.view_names():
                 raise unknown_table(db, table.name)
             if name == infoschema.PARTITIONS_META:
+                # It has the versions of this moment in it.
+                self.plan.is_volatile = True
                 as_query(table, self._scope.partitions_meta(), shown)
                 return
             schema = infoschema.SCHEMA

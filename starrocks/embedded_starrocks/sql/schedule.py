@@ -97,7 +97,7 @@ class Scheduler:
         return self._seen.get(relation.id, ()) != versions and any(versions)
 
     def _versions(self, catalog: Catalog, relation: Relation) -> tuple[int, ...]:
-        """How often each table under a view was changed since the start."""
+        """The number of the last commit of each table under a view since the start."""
         found: dict[int, int] = {}
         todo = [relation]
         while todo:
@@ -105,7 +105,7 @@ class Scheduler:
                 base = catalog.relation(table.db, table.name)
                 if base is None or base.id in found:
                     continue
-                found[base.id] = self._store.changes.get(base.id, 0)
+                found[base.id] = self._store.versions.changes(base.id)
                 if base.kind == "VIEW":
                     todo.append(base)
         return tuple(found.values())

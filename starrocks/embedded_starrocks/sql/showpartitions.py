@@ -34,19 +34,20 @@ def show_partitions(context: Context, words: Words) -> ResultSet:
     found = context.session.connection.execute(
         f"SELECT name, id, bounds, row_count FROM ({list_sql(context.catalog, relation)})"
     ).fetchall()
-    rows = [_row(relation, *each) for each in found]
+    version = str(context.store.versions.of(relation.id))
+    rows = [_row(relation, version, *each) for each in found]
     if scheme is not None and not relation.partitions:
         rows.sort(key=lambda row: str(row[1]))
     return table_of(names, chosen(words, names, rows, column=1))
 
 
-def _row(relation: Relation, name: str, number: int, bounds: str, count: int) -> Row:
+def _row(relation: Relation, version: str, name: str, number: int, bounds: str, count: int) -> Row:
     scheme = scheme_of(relation)
     key, buckets = distribution(relation)
     columns = ", ".join(scheme.columns) if scheme is not None else ""
     properties = dict(relation.properties)
     return (
-        str(number), name, "2" if count else "1", None, "0", "NORMAL", columns, bounds, key,
+        str(number), name, version, None, "0", "NORMAL", columns, bounds, key,
         buckets, properties.get("replication_num", "1"), properties.get("storage_medium", "HDD"),
         "9999-12-31 23:59:59", None, None, "false", str(count),
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import json
@@ -17,6 +16,7 @@ from embedded_starrocks.mysql.auth import stored_hash
 from embedded_starrocks.sql.infoschema import create_views
 from embedded_starrocks.sql.macrostate import keep_macros
 from embedded_starrocks.sql.partitiondefs import with_partitions
+from embedded_starrocks.sql.partitionlists import PartitionLists
 from embedded_starrocks.sql.plans import PlanCache
 from embedded_starrocks.sql.variables import Value, known_variables
 from embedded_starrocks.storage.engine import Engine
@@ -31,6 +31,7 @@ from embedded_starrocks.storage.metadata import (
 )
 from embedded_starrocks.storage.partitions import replace_partitions
 from embedded_starrocks.storage.rights import ROOT
+from embedded_starrocks.storage.versions import Versions, count_start
 
 log = structlog.get_logger("embedded_starrocks")
 
@@ -49,8 +50,6 @@ class Store:
     def __init__(self, engine: Engine, root_password: str, banner: str) -> None:
         self.engine = engine
         self.banner = banner
-        # How often each table's rows changed since the start; views that follow it look here.
-        self.changes: collections.Counter[int] = collections.Counter()
         self.plans = PlanCache()
         self._estimates: dict[tuple[str, str], int] = {}
         self._estimated_at = -ESTIMATE_SECONDS
@@ -62,11 +61,13 @@ class Store:
                 create_views(connection)
                 self._set_root(connection, root_password)
                 self._catalog = read_catalog(connection)
+                self.versions = Versions(count_start(connection))
                 self.labels = Labels(connection)
                 self.global_variables = _read_variables(connection)
         except (duckdb.Error, ValueError) as error:
             engine.close()
             raise StartupError(f"the data directory cannot be read: {error}") from None
+        self.partition_lists = PartitionLists(self.versions)
         engine.lock_down()
 
     @property
@@ -90,13 +91,13 @@ class Store:
         return self._estimates
 
     def note_change(self, relation_id: int) -> None:
-        """A table's rows have changed; called behind the commit."""
-        self.changes[relation_id] += 1
+        """A table's rows have changed; in their transaction or behind it."""
+        self.versions.note(relation_id)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A transaction that changes rows only."""
-        with self.engine.write() as connection:
+        with self._counted(), self.engine.write() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -105,11 +106,23 @@ class Store:
         fresh: list[Catalog] = []
 
         def publish() -> None:
+            self.versions.note_differences(self._catalog, fresh[0])
             self._catalog = fresh[0]
 
-        with self.engine.write(after_commit=publish) as connection:
+        with self._counted(), self.engine.write(after_commit=publish) as connection:
             yield connection
             fresh.append(read_catalog(connection))
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Versions rise behind the commit: one that is seen never stands for older rows."""
+        self.versions.begin()
+        is_committed = False
+        try:
+            yield
+            is_committed = True
+        finally:
+            self.versions.end(is_committed)
 
     def _set_root(self, connection: duckdb.DuckDBPyConnection, password: str) -> None:
         connection.execute(f"DELETE FROM {SCHEMA}.users WHERE name = ?", [ROOT])
