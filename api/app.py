@@ -24,6 +24,7 @@ def create_app(parts: Api) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
+        parts.hub.close()
         parts.reader.close()
         parts.engine.dispose()
 

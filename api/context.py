@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from sqlalchemy import Engine
+from starlette.requests import HTTPConnection
 
 from api.access.caller import Caller, anonymous
 from api.catalog.catalog import Catalog
 from api.reading.reader import Reader
+from api.streams.hub import Hub
 from emdata.clock import Clock
 from emdata.settings import Settings
 
@@ -25,14 +27,15 @@ class Api:
     engine: Engine
     clock: Clock
     is_simulated: bool
+    hub: Hub
 
 
-def _api(request: Request) -> Api:
+def _api(request: HTTPConnection) -> Api:
     api: Api = request.app.state.api
     return api
 
 
-def _caller(request: Request) -> Caller:
+def _caller(request: HTTPConnection) -> Caller:
     caller: Caller | None = getattr(request.state, "caller", None)
     return anonymous() if caller is None else caller
 

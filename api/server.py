@@ -9,6 +9,8 @@ from api.app import create_app
 from api.catalog.catalog import Catalog
 from api.context import Api
 from api.reading.reader import Address, Reader
+from api.streams.hub import Hub, HubLimits
+from api.streams.tail import TailConfig
 from emdata.clock import SystemClock
 from emdata.credentials import read_credentials
 from emdata.paths import paths_for
@@ -43,6 +45,7 @@ def parts_of(settings: Settings) -> Api:
         engine=connect(dsn_of(settings, credentials.postgres_password)),
         clock=SystemClock(),
         is_simulated=paths.mode == "simulator",
+        hub=Hub(TailConfig(settings.kafka_servers), HubLimits()),
     )
 
 

@@ -41,6 +41,13 @@ class TopicReader:
         except KafkaException as error:
             raise self._broken(error) from error
 
+    def bounds(self) -> dict[int, tuple[int, int]]:
+        """Return the first kept offset and the one after the last message, by partition.
+
+        Raises KafkaUnavailable.
+        """
+        return {number: (self._low(number), end) for number, end in self.ends().items()}
+
     def since(self, at: datetime, ends: Offsets) -> Offsets:
         """Return the offsets of the first messages that were sent at or after an instant.
 
@@ -95,6 +102,12 @@ class TopicReader:
 
     def _place(self, number: int, offset: int = 0) -> TopicPartition:
         return TopicPartition(self.topic, number, offset)
+
+    def _low(self, number: int) -> int:
+        try:
+            return self._first_kept(self._open(), number)
+        except KafkaException as error:
+            raise self._broken(error) from error
 
     def _first_kept(self, consumer: Consumer, number: int) -> int:
         return int(consumer.get_watermark_offsets(self._place(number), timeout=TIMEOUT)[0])
