@@ -21,6 +21,7 @@ class Credentials:
     postgres_password: str
     supervisor_password: str
     ingest_token: str
+    audit_key: str
 
     def dotenv(self) -> str:
         """The file's text, one ``NAME=value`` a line."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 from api.catalog.model import Collection, Geometry, Property, Span, Type
 from emdata.contracts.base import Field, Record, fields_of
 from emdata.derive.starrocks import raw_table
+from emdata.errors import ContractError
 
 _TYPES: dict[type, Type] = {
     str: "string",
@@ -32,8 +34,12 @@ _COUNTIES = ("county_fips", "fips")
 
 
 def collection_of(record: type[Record]) -> Collection:
-    """Return the collection of a contract's dataset."""
+    """Return the collection of a contract's dataset.
+
+    Raises ContractError when the declared owner of rows or a hidden field could not be kept.
+    """
     dataset, fields = record.dataset, fields_of(record)
+    _check(record, fields)
     names = {field.name for field in fields}
     return Collection(
         id=dataset.name,
@@ -49,7 +55,26 @@ def collection_of(record: type[Record]) -> Collection:
         state=dataset.region or ("state" if "state" in names else None),
         county=next((name for name in _COUNTIES if name in names), None),
         record=record,
+        tenant=dataset.tenant,
+        tenant_column=dataset.tenant_column,
     )
+
+
+def _check(record: type[Record], fields: Sequence[Field]) -> None:
+    """The key stands in every item, and names what versions of one row are."""
+    dataset = record.dataset
+    if dataset.tenant_column is not None and dataset.tenant_column not in dataset.key:
+        raise ContractError(
+            f"{dataset.name}: tenant_column", value=dataset.tenant_column, allowed=str(dataset.key)
+        )
+    shown = {*dataset.key, dataset.version, dataset.tenant_column}
+    for field in fields:
+        if field.is_sensitive and field.name in shown:
+            raise ContractError(
+                f"{dataset.name}.{field.name}",
+                value="is_sensitive",
+                allowed="fields outside of key and version",
+            )
 
 
 def _property(field: Field) -> Property:
@@ -60,6 +85,7 @@ def _property(field: Field) -> Property:
         unit=field.unit,
         is_nullable=field.nullable,
         is_filterable=field.kind == "",
+        is_sensitive=field.is_sensitive,
     )
 
 

@@ -2,8 +2,9 @@
 
 ``meta.api``: ``key`` (columns), ``title``, and where they exist ``time`` and ``as_of`` (one column,
 or start and end), ``point`` (longitude, latitude), ``bbox``, ``geojson``, ``state``, ``county``,
-``is_live`` (a view over the present moment), ``sensitive`` (columns), ``tenant_column``. Types,
-units and descriptions come from its columns.
+``is_live`` (a view over the present moment), ``sensitive`` (columns), ``tenant_column`` (names
+whose row it is), ``tenant`` (whose all of it is). Types, units and descriptions come from its
+columns.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _COLUMN_LISTS = (
     "sensitive",
     "tenant_column",
 )
-_KNOWN = frozenset({*_COLUMN_LISTS, "title", "terms", "is_live"})
+_KNOWN = frozenset({*_COLUMN_LISTS, "title", "terms", "is_live", "tenant"})
 
 
 def mart_collections(models: Path, database: str) -> Iterator[Collection]:
@@ -94,6 +95,7 @@ def _collection(
         state=declared.get("state"),
         county=declared.get("county"),
         changes_with_time=bool(declared.get("is_live", False)),
+        tenant=declared.get("tenant"),
         tenant_column=declared.get("tenant_column"),
     )
 
@@ -134,6 +136,13 @@ def _check(model: str, declared: Mapping[str, Any], columns: set[str]) -> None:
     for what in _COLUMN_LISTS:
         value = declared.get(what) or ()
         named += [value] if isinstance(value, str) else list(value)
+    hidden = sorted(
+        {*declared.get("key", ()), declared.get("tenant_column")} & {*declared.get("sensitive", ())}
+    )
+    if hidden:
+        raise ContractError(
+            f"{model}: meta.api.sensitive", value=hidden, allowed="columns outside of the key"
+        )
     missing = sorted(set(named) - columns)
     if missing:
         raise ContractError(

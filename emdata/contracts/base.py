@@ -36,10 +36,14 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Doc:
-    """What a field means, for dictionaries and column comments; ``unit`` is UCUM-like text."""
+    """What a field means, for dictionaries and column comments; ``unit`` is UCUM-like text.
+
+    is_sensitive: the open API shows it to the classes of organizations only that may see it.
+    """
 
     text: str
     unit: str | None = None
+    is_sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ class Dataset:
     full_snapshot: a complete pull lists every living key. periodic: new events are due all the
     time, so that silence beyond fresh_within is upstream's fault (stale) and not merely quiet.
     region: the field that holds a two-letter state, for the message's region headers.
+    tenant: whom the whole dataset belongs to in the open API (None: everybody). tenant_column: the
+    field, a part of the key, that names whom a row belongs to ("public": everybody).
     """
 
     name: str
@@ -109,6 +115,8 @@ class Dataset:
     region: str | None = None
     description: str = ""
     topic_name: str = ""
+    tenant: str | None = None
+    tenant_column: str | None = None
 
     @cached_property
     def entity(self) -> str:
@@ -146,6 +154,7 @@ class Field:
     unit: str | None
     kind: str = ""
     max_length: int = SHORT_TEXT_LENGTH
+    is_sensitive: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -414,4 +423,4 @@ def _field(record: type[Record], name: str, hint: Any) -> Field:
     text = next((mark for mark in marks if isinstance(mark, Text)), None)
     kind = "json" if any(isinstance(mark, Json) for mark in marks) else "text" if text else ""
     length = text.max_length if text else SHORT_TEXT_LENGTH
-    return Field(name, hint, nullable, doc.text, doc.unit, kind, length)
+    return Field(name, hint, nullable, doc.text, doc.unit, kind, length, doc.is_sensitive)
