@@ -111,7 +111,7 @@ def _platform(context: Context) -> list[Finding]:
     findings += _services(context, chosen, views)
     checks: list[tuple[str, Callable[[Context], list[Finding]]]] = [
         ("jobmanager", _jobs),
-        ("manager", _manager),
+        ("manager", lambda context: manager_findings(context.settings)),
         ("kafka", _lag),
     ]
     for service, check in checks:
@@ -185,9 +185,10 @@ def _jobs(context: Context) -> list[Finding]:
     return findings
 
 
-def _manager(context: Context) -> list[Finding]:
+def manager_findings(settings: Settings) -> list[Finding]:
+    """What the stream manager says is wrong: sources, buffer, servers it cannot reach."""
     try:
-        status = get_json(context.settings.manager_port, "/status", timeout=10.0)
+        status = get_json(settings.manager_port, "/status", timeout=10.0)
     except NotReady as error:
         return [Finding("manager", str(error), "see `emdata logs manager`")]
     findings = []

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from emdata.contracts import contracts
 from emdata.derive.starrocks import RAW_DATABASE
@@ -64,6 +64,15 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 def state_dsn(context: Context) -> str:
     """SQLAlchemy's address of the state in PostgreSQL, with the password."""
     return dsn_of(context.settings, context.credentials.postgres_password)
+
+
+def migrations(context: Context) -> dict[str, Callable[[], str]]:
+    """What brings PostgreSQL and StarRocks to this release, in order, by name."""
+    return {
+        "databases": lambda: _databases(context),
+        "state": lambda: _state(context),
+        "tables": lambda: _tables(context),
+    }
 
 
 def _databases(context: Context) -> str:

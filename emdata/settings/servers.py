@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
 
+from emdata.settings.containers import ContainerSettings
 from emdata.settings.names import Port, names
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(ContainerSettings):
     """Kafka, Flink, StarRocks, PostgreSQL, Dagster, the simulator."""
 
     # Kafka
@@ -168,36 +168,6 @@ class ServerSettings(BaseSettings):
         "dagster",
         validation_alias=names("postgres_dagster_database"),
         description="database of Dagster's storage",
-    )
-
-    # Where processes listen and find each other: one machine, or a container each
-    bind_host: str = Field(
-        "127.0.0.1",
-        validation_alias=names("bind_host"),
-        description="address on which our own processes listen; 0.0.0.0 in a container",
-    )
-    flink_host: str = Field(
-        "127.0.0.1", validation_alias=names("flink_host"), description="host of the JobManager"
-    )
-    manager_host: str = Field(
-        "127.0.0.1",
-        validation_alias=names("manager_host"),
-        description="host of the stream manager",
-    )
-    simulator_host: str = Field(
-        "127.0.0.1", validation_alias=names("simulator_host"), description="host of the simulator"
-    )
-    dagster_code_host: str = Field(
-        "127.0.0.1",
-        validation_alias=names("dagster_code_host"),
-        description="host of the Dagster code server",
-    )
-    landing_parallelism: int = Field(
-        1,
-        ge=1,
-        le=64,
-        validation_alias=names("landing_parallelism"),
-        description="parallel instances of the landing job on each TaskManager (containers)",
     )
 
     # Our own processes

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emdata.settings import Settings
     from runtime.context import Context
     from runtime.services.base import Service
 
@@ -32,7 +35,11 @@ def start(only: Only = "") -> None:
     from runtime.status.report import print_services
 
     configure_logging("start", "WARNING")
-    started = start_platform(load(), only, typer.echo)
+    settings = load()
+    if settings.profile == "containers":
+        _start_containers(settings, only)
+        return
+    started = start_platform(settings, only, typer.echo)
     print_services(started.context, started.services)
     if started.was_running:
         typer.echo("the platform runs already")
@@ -45,8 +52,14 @@ def stop() -> None:
     from runtime.context import load
     from runtime.stop import stop as stop_platform
 
-    count = stop_platform(load(), typer.echo)
-    typer.echo(f"stopped ({count} processes)" if count else "nothing was running")
+    settings = load()
+    if settings.profile == "containers":
+        from runtime.containers.platform import stop as stop_containers
+
+        count, what = stop_containers(settings, typer.echo), "containers"
+    else:
+        count, what = stop_platform(settings, typer.echo), "processes"
+    typer.echo(f"stopped ({count} {what})" if count else "nothing was running")
 
 
 def restart(only: Only = "") -> None:
@@ -60,7 +73,13 @@ def emergency_stop() -> None:
     from runtime.context import load
     from runtime.stop import emergency_stop as kill_platform
 
-    kill_platform(load(), typer.echo)
+    settings = load()
+    if settings.profile == "containers":
+        from runtime.containers.platform import kill as kill_containers
+
+        kill_containers(settings, typer.echo)
+        return
+    kill_platform(settings, typer.echo)
 
 
 def status(
@@ -72,6 +91,7 @@ def status(
 ) -> None:
     """Show servers, sources, ledger, queues, Flink jobs and tables."""
     import json
+    from functools import partial
 
     from rich.console import Console
     from rich.live import Live
@@ -85,10 +105,12 @@ def status(
     if credentials:
         typer.echo(context.credentials.dotenv(), nl=False)
         return
-    chosen = _chosen(context)
+    if context.settings.profile == "containers":
+        from runtime.containers import view
 
-    def read() -> list[Section]:
-        return report.read_sections(context, chosen)
+        read: Callable[[], list[Section]] = partial(view.sections, context)
+    else:
+        read = partial(report.read_sections, context, _chosen(context))
 
     if as_json:
         data = report.as_data(context, read(), SystemClock())
@@ -111,6 +133,12 @@ def health() -> None:
     from runtime.status.services import service_views
 
     context = load_context()
+    if context.settings.profile == "containers":
+        from runtime.containers.view import health as container_health
+
+        lines, is_ready = container_health(context.settings)
+        typer.echo("\n".join(lines))
+        raise typer.Exit(0 if is_ready else 1)
     views = service_views(context, _chosen(context))
     for view in views:
         typer.echo(f"{view.service:<16} {view.state:<12} {view.detail}".rstrip())
@@ -123,7 +151,13 @@ def troubleshoot() -> None:
     from runtime.context import load
     from runtime.doctor import examine
 
-    findings = examine(load())
+    settings = load()
+    if settings.profile == "containers":
+        from runtime.containers.view import examine as examine_containers
+
+        findings = examine_containers(settings)
+    else:
+        findings = examine(settings)
     for finding in findings:
         typer.echo(f"{finding.where}: {finding.what}\n    -> {finding.remedy}")
     if findings:
@@ -141,7 +175,12 @@ def logs(
     from runtime.context import load_context
     from runtime.logs import log_files, show
 
-    raise typer.Exit(show(log_files(load_context(), service), lines, follow=follow))
+    context = load_context()
+    if context.settings.profile == "containers":
+        from runtime.containers.view import logs as container_logs
+
+        raise typer.Exit(container_logs(context.settings, service, lines, follow=follow))
+    raise typer.Exit(show(log_files(context, service), lines, follow=follow))
 
 
 def clean(
@@ -152,6 +191,14 @@ def clean(
     from runtime.context import load
 
     settings = load()
+    if settings.profile == "containers":
+        from runtime.containers.platform import clean as clean_containers
+
+        typer.echo(f"This removes the containers of {settings.home} with their volumes.")
+        if not yes:
+            typer.confirm("All data is lost. Go on?", abort=True)
+        clean_containers(settings, typer.echo)
+        return
     paths = what_to_remove(settings)
     if not paths:
         typer.echo(f"nothing to remove in {settings.home}")
@@ -174,6 +221,11 @@ def shell_kafka(
     from runtime.services.kafka import TOOLS, write_tools
 
     context = load_context()
+    if context.settings.profile == "containers":
+        from runtime.containers.platform import kafka_shell
+
+        kafka_shell(context.settings, command)
+        return
     folder = write_tools(context, find_java(os.environ))
     environment = {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
     shell = os.environ.get("SHELL", "/bin/sh")
@@ -203,6 +255,18 @@ def watchdog() -> None:
     configure_logging("watchdog", context.settings.log_level)
     jobs_file, port = context.paths.flink_jobs_file, context.settings.flink_rest_port
     watch(lambda: missing_jobs(jobs_file, port))
+
+
+def _start_containers(settings: Settings, only: str) -> None:
+    from runtime.containers.platform import start as start_containers
+    from runtime.containers.view import health as container_health
+
+    up = start_containers(settings, only, typer.echo)
+    typer.echo("\n".join(container_health(settings)[0]))
+    if up.compose.mode == "simulator":
+        typer.echo("SIMULATED DATA: nothing here happened")
+    was = "the platform runs already" if up.was_running else f"ready after {up.seconds:.1f} s"
+    typer.echo(was)
 
 
 def _chosen(context: Context) -> list[Service]:

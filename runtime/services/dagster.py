@@ -93,18 +93,19 @@ def probe_web(context: Context) -> str:
     return ""
 
 
-def probe_daemon(context: Context) -> str:
-    """Ready when every required daemon has a heartbeat."""
-    health = graphql(context, _DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+def probe_daemon(context: Context, host: str = LOOPBACK) -> str:
+    """Ready when every required daemon has a heartbeat, as the web server on ``host`` says."""
+    health = graphql(context, _DAEMONS, host)["instance"]["daemonHealth"]["allDaemonStatuses"]
     sick = [item["daemonType"] for item in health if item["required"] and not item["healthy"]]
     if sick or not health:
         raise NotReady(f"no heartbeat: {', '.join(sick).lower() or 'none yet'}")
     return ""
 
 
-def graphql(context: Context, query: str) -> Any:
+def graphql(context: Context, query: str, host: str = LOOPBACK) -> Any:
     """Ask Dagster's GraphQL; raises NotReady."""
-    answer = post_json(context.settings.dagster_port, "/graphql", {"query": query})
+    port = context.settings.dagster_port
+    answer = post_json(port, "/graphql", {"query": query}, host=host)
     if answer.get("errors"):
         raise NotReady(f"GraphQL: {answer['errors'][0].get('message')}")
     return answer["data"]

@@ -26,11 +26,11 @@ def put_json(
     return _request((host, port), "PUT", path, json.dumps(body).encode(), timeout)
 
 
-def post_json(port: int, path: str, body: object, *, timeout: float = 5.0) -> Any:
+def post_json(
+    port: int, path: str, body: object, *, timeout: float = 5.0, host: str = LOOPBACK
+) -> Any:
     """POST a JSON body and decode the JSON answer; raises NotReady."""
-    return _decode(
-        path, _request((LOOPBACK, port), "POST", path, json.dumps(body).encode(), timeout)
-    )
+    return _decode(path, _request((host, port), "POST", path, json.dumps(body).encode(), timeout))
 
 
 def _request(

@@ -18,7 +18,8 @@ def service(context: Context) -> Service:
     """The warehouse server."""
     settings, data = context.settings, context.paths.warehouse
     command = (
-        *(sys.executable, "-m", "embedded_starrocks", "--data", str(data), "--host", LOOPBACK),
+        *(sys.executable, "-m", "embedded_starrocks", "--data", str(data)),
+        *("--host", settings.bind_host),
         *("--mysql-port", str(settings.starrocks_mysql_port)),
         *("--http-port", str(settings.starrocks_http_port)),
         *("--password-file", str(data / "password")),
