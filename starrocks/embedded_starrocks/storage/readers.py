@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from embedded_starrocks.sql.values import default_value
+from embedded_starrocks.storage.exactnumbers import DIGITS_OF_A_DOUBLE, quote_numbers
 from embedded_starrocks.storage.jsonlines import is_one_object_a_line
 from embedded_starrocks.storage.metadata import Column, Relation, quoted
 from embedded_starrocks.storage.tables import OPERATION
@@ -112,6 +113,8 @@ def _fields(relation: Relation, options: LoadOptions) -> tuple[str, ...]:
 def _json_reader(
     relation: Relation, body: Path, options: LoadOptions, fields: tuple[str, ...], by_line: bool
 ) -> Reader:
+    if not (options.jsonpaths or options.json_root):
+        quote_numbers(body, _wide_decimals(relation, fields))
     size = max(1024 * 1024, min(MAX_OBJECT, body.stat().st_size + 1024))
     if OPERATION not in fields and relation.key_model == "PRIMARY":
         fields = (*fields, OPERATION)
@@ -126,6 +129,18 @@ def _json_reader(
         f"read_json({text_literal(str(body))}, format = '{layout}', records = true, "
         f"columns = {{{columns}}}, maximum_object_size = {size}, compression = 'none')",
         fields,
+    )
+
+
+def _wide_decimals(relation: Relation, fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Fields whose numbers a double may not hold; none where objects may have objects in them."""
+    if any(is_nested_field(relation, field) for field in fields):
+        return ()
+    columns = [(field, relation.column(field)) for field in fields]
+    return tuple(
+        field
+        for field, column in columns
+        if column is not None and (column.type.precision or 0) > DIGITS_OF_A_DOUBLE
     )
 
 
