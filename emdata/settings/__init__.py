@@ -17,6 +17,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from emdata.errors import SettingError
+from emdata.settings.access import AccessSettings
 from emdata.settings.api import ApiSettings
 from emdata.settings.control import ControlSettings
 from emdata.settings.derived import DerivedSettings
@@ -31,6 +32,7 @@ __all__ = ["REPOSITORY", "Settings", "environment_names", "load_settings"]
 
 # Fields are shown in the order of these classes, the last one first.
 class Settings(
+    AccessSettings,
     ApiSettings,
     DerivedSettings,
     LetterSettings,

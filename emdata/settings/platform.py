@@ -65,12 +65,15 @@ class PlatformSettings(BaseSettings):
         description="lowest level that is logged",
     )
 
-    # Switches that later releases turn on; refused rather than ignored
     audit_logging: bool = Field(
         False,
         validation_alias=names("audit_logging", "AUDIT_LOGGING"),
-        description="refused: no audit log in this release",
+        description="the open API writes every request of a known caller and every refused one to "
+        "the audit log, and does not start while that log does not verify; without it privileged "
+        "acts and reads of what is not public are written",
     )
+
+    # Switches that later releases turn on; refused rather than ignored
     data_encryption: bool = Field(
         False,
         validation_alias=names("data_encryption", "DATA_ENCRYPTION"),
@@ -139,7 +142,6 @@ class PlatformSettings(BaseSettings):
         return area
 
     @field_validator(
-        "audit_logging",
         "data_encryption",
         "fedramp_compliance",
         "dora_compliance",
