@@ -67,7 +67,7 @@ class ApiSettings(BaseSettings):
         ge=4 << 10,
         le=1 << 20,
         validation_alias=names("api_header_bytes"),
-        description="request line and headers of a request to the API; longer ones are answered 431",
+        description="request line and headers of a request to the API; more is answered 431",
     )
     api_body_bytes: int = Field(
         4 << 20,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from emdata.state import access_tables  # noqa: F401 - its tables join the metadata
+from emdata.state import access_tables, limit_tables  # noqa: F401 - their tables join the metadata
 from emdata.state.tables import metadata
 
 connection = context.config.attributes["connection"]

@@ -1,0 +1,170 @@
+"""ASGI layers: refuse early who is known to have nothing left; decide on everybody else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import metrics
+from api.access.caller import Caller, anonymous
+from api.fairness.budget import Budget, Decision
+from api.fairness.headers import limit_headers
+from api.fairness.limiter import Limiter
+from api.fairness.networks import Networks, address_of
+from api.fairness.refusals import Refusals
+from api.fairness.slots import Crowded, Slot, Slots
+from api.problems import Problem
+from emdata.clock import Clock
+
+FREE = ("/health", "/ready", "/assets/", "/favicon.ico")
+"""Paths that cost no token: probes, and the files of the front page."""
+STREAMED = b"text/event-stream"
+TRY_AGAIN_LATER = 1013  # RFC 6455 registry: code of a closed WebSocket
+
+
+class Fairness:
+    """What both layers share: limits, slots and refusals of one process."""
+
+    def __init__(self, limiter: Limiter, networks: Networks, slots: Slots, clock: Clock) -> None:
+        self.limiter, self.networks, self.slots, self.clock = limiter, networks, slots, clock
+        self.refusals = Refusals()
+
+    def payer(self, caller: Caller, scope: Scope) -> str:
+        """Return whose limits a request counts against: an organization, or a network of nobody."""
+        if caller.is_anonymous:
+            return f"network:{self.networks.name(address_of(scope))}"
+        return f"organization:{caller.organization}"
+
+
+class EarlyRefusal:
+    """Answers floods before identity, routing and everything else that costs."""
+
+    def __init__(self, app: ASGIApp, fairness: Fairness) -> None:
+        self._app, self._fairness = app, fairness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of ASGI."""
+        if scope["type"] == "http":
+            now = self._fairness.clock.monotonic()
+            problem = self._fairness.refusals.find(scope, now)
+            if problem is not None and not _is_free(scope["path"]):
+                metrics.REFUSED.labels("early").inc()
+                await problem.response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class FairnessLayer:
+    """Takes a token and a slot for every request of an identified caller."""
+
+    def __init__(self, app: ASGIApp, fairness: Fairness) -> None:
+        self._app, self._fairness = app, fairness
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of ASGI."""
+        kind = scope["type"]
+        if kind not in ("http", "websocket") or _is_free(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        caller: Caller = scope.get("state", {}).get("caller") or anonymous()
+        payer = self._fairness.payer(caller, scope)
+        decision = await self._fairness.limiter.take(payer, Budget.of(caller.policy))
+        if not decision.is_allowed:
+            problem = _too_many(caller, decision)
+            self._refuse_next(scope, problem, decision)
+            await _answer(problem, scope, receive, send)
+        elif kind == "websocket":
+            await self._app(scope, receive, send)
+        else:
+            await self._in_a_slot(scope, receive, send, (caller, payer, decision))
+
+    async def _in_a_slot(
+        self, scope: Scope, receive: Receive, send: Send, paid: tuple[Caller, str, Decision]
+    ) -> None:
+        caller, payer, decision = paid
+        policy = caller.policy
+        try:
+            slot = await self._fairness.slots.enter(payer, policy.concurrent, policy.priority)
+        except Crowded as error:
+            await _crowded(caller, error).response()(scope, receive, send)
+            return
+        headers = limit_headers(policy, decision)
+        try:
+            await self._app(scope, receive, _Told(send, slot, headers))
+        finally:
+            slot.leave()
+
+    def _refuse_next(self, scope: Scope, problem: Problem, decision: Decision) -> None:
+        metrics.REFUSED.labels(decision.limit).inc()
+        if scope["type"] == "http":
+            now = self._fairness.clock.monotonic()
+            self._fairness.refusals.add(scope, problem, now, decision.seconds)
+
+
+class _Told:
+    """Sends an answer with its limits, and frees the slots that it no longer needs."""
+
+    __slots__ = ("_headers", "_send", "_slot")
+
+    def __init__(self, send: Send, slot: Slot, headers: list[tuple[bytes, bytes]]) -> None:
+        self._send, self._slot, self._headers = send, slot, headers
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = list(message.get("headers", ()))
+            message = {**message, "headers": [*given, *self._headers]}
+            self._slot.answered()
+            if any(name == b"content-type" and STREAMED in value for name, value in given):
+                self._slot.leave()
+        await self._send(message)
+
+
+def _too_many(caller: Caller, decision: Decision) -> Problem:
+    policy, seconds = caller.policy, max(1, math.ceil(decision.seconds))
+    if decision.limit == "day":
+        which = f"{policy.requests_per_day} requests a UTC day"
+    else:
+        which = f"{policy.requests_per_minute} requests a minute, {policy.burst} at once"
+    whose = "your network" if caller.is_anonymous else f"organization {caller.organization}"
+    detail = f"the limit of {whose} is {which}; ask again in {seconds} s"
+    if caller.is_anonymous:
+        detail += ", or with a key, which has limits of its own"
+    state = {name.decode(): value.decode() for name, value in limit_headers(policy, decision)}
+    headers = {"Retry-After": str(seconds), **state}
+    return Problem(
+        "too-many-requests", detail, headers=headers, limit=decision.limit, retryAfter=seconds
+    )
+
+
+def _crowded(caller: Caller, error: Crowded) -> Problem:
+    metrics.REFUSED.labels("concurrent" if error.is_own else "busy").inc()
+    headers = {"Retry-After": "1"}
+    if not error.is_own:
+        detail = "too many requests are worked on at the moment; ask again in some seconds"
+        return Problem("unavailable", detail, headers=headers)
+    count = caller.policy.concurrent
+    detail = f"{count} requests at once are allowed, and as many may wait; wait for your own"
+    return Problem("too-many-requests", detail, headers=headers, limit="concurrent", retryAfter=1)
+
+
+async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await problem.response()(scope, receive, send)
+    elif "websocket.http.response" in scope.get("extensions", {}):
+        await _deny(problem, send)
+    else:
+        await send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": "too many"})
+
+
+async def _deny(problem: Problem, send: Send) -> None:
+    """Answer a WebSocket's handshake as any other request (ASGI's denial response)."""
+    answer = problem.response()
+    start: dict[str, Any] = {"type": "websocket.http.response.start"}
+    await send({**start, "status": answer.status_code, "headers": answer.raw_headers})
+    await send({"type": "websocket.http.response.body", "body": answer.body})
+
+
+def _is_free(path: str) -> bool:
+    return path.startswith(FREE)

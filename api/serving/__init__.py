@@ -1,0 +1,1 @@
+"""The door itself: connections, sizes and deadlines, before any of them costs us much."""

@@ -1,0 +1,1 @@
+"""What was asked: access log, metrics, and the dataset ``api_usage``."""
