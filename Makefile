@@ -14,7 +14,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \
 	db-connect shell-kafka emergency-stop clean bench-footprint conformance bench-latency \
-	bench-starrocks bench-stream bench-stream-long
+	bench-starrocks bench-stream bench-stream-long test-containers
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,3 +105,6 @@ bench-stream: ## Measure the stream manager against a plain producer (ARGS="--on
 
 bench-stream-long: ## The same with all rounds; goes on where it stopped
 	@$(DEV) emdata bench stream --long $(ARGS)
+
+test-containers: ## Test the containers on an engine; exit code 3 where none answers
+	@$(DEV) bash scripts/test-containers $(ARGS)

@@ -63,15 +63,39 @@ USER 10001:10001
 ENTRYPOINT ["/opt/flink/entrypoint.sh"]
 CMD ["jobmanager"]
 
-FROM ${PLATFORM_IMAGE} AS deploy
-USER 0:0
+FROM ${PYTHON_IMAGE} AS deploy
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="emdata flink-deploy" \
+      org.opencontainers.image.description="Deploys the Flink jobs and keeps them running" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+# The platform's image with Java and PyFlink below it, where a change of the code does not move them.
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       openjdk-17-jre-headless \
- && rm -rf /var/lib/apt/lists/*
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 10001 emdata \
+ && useradd --uid 10001 --gid emdata --home-dir /var/lib/emdata --shell /usr/sbin/nologin emdata
 COPY --from=build /opt/emdata/tools/flink /opt/emdata/tools/flink
 COPY --from=build /opt/emdata/tools/jars/flink /opt/emdata/tools/jars/flink
+COPY --from=platform /opt/emdata/tools/platform /opt/emdata/tools/platform
+COPY --from=platform --chown=10001:10001 /var/lib/emdata /var/lib/emdata
+COPY --from=platform /opt/emdata/app /opt/emdata/app
+ENV PATH=/opt/emdata/tools/platform/bin:/usr/local/bin:/usr/bin:/bin \
+    EMDATA_HOME=/var/lib/emdata \
+    EMDATA_TOOLS=/opt/emdata/tools \
+    EMDATA_BIND_HOST=0.0.0.0 \
+    PROFILE=containers \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=2 \
+    DO_NOT_TRACK=1 \
+    HOME=/tmp \
+    TZ=UTC
+WORKDIR /opt/emdata/app
 ARG INPUTS=""
 LABEL org.emdata.inputs="${INPUTS}"
 USER 10001:10001
+VOLUME ["/var/lib/emdata"]
+ENTRYPOINT ["emdata"]
 CMD ["serve", "flink-deploy"]

@@ -100,13 +100,13 @@ class ContainerSettings(BaseSettings):
 
     @field_validator("compose_profiles", "compose_files", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
+    def _split_compose(cls, value: Any) -> Any:
         parts = value.split(",") if isinstance(value, str) else value
         return tuple(part.strip() for part in parts if part.strip())
 
     @field_validator("compose_profiles", mode="after")
     @classmethod
-    def _check_profiles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_compose_profiles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not set(value) <= set(PROFILES) or len({"starrocks", "lite"} & set(value)) != 1:
             raise ValueError("starrocks or lite, and any of ui, monitoring, mqtt, comma-separated")
         return value

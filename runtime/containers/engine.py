@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from emdata.errors import ServiceError
 from emdata.paths import Mode
-from emdata.settings import REPOSITORY, Settings
+from emdata.settings import REPOSITORY, Settings, environment_names
 from runtime.environment import settings_environment
 
 ENGINE_VERSION = (25, 0)
@@ -22,7 +24,6 @@ COMPOSE_VERSION = (2, 24)
 _QUESTION_TIMEOUT_S = 60.0
 _AMOUNT = re.compile(r"([\d.]+)(B|KiB|MiB|GiB)")
 _UNITS = {"B": 1e-6, "KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.741824}
-_SECRET = ("PASSWORD", "KEY", "TOKEN")
 
 
 class EngineMissing(ServiceError):
@@ -97,11 +98,11 @@ class Compose:
     def __init__(self, settings: Settings, mode: Mode, secrets: Path) -> None:
         self.settings, self.mode = settings, mode
         self.project = project_name(settings, mode)
-        self._environment = {**os.environ, **variables(settings, mode, secrets)}
+        self.environment = {**os.environ, **variables(settings, mode, secrets)}
 
     def set_variable(self, name: str, value: str) -> None:
         """Fill in one more variable of docker-compose.yml from now on."""
-        self._environment[name] = value
+        self.environment[name] = value
 
     def built_images(self, services: Sequence[str]) -> list[str]:
         """Names of the services' images."""
@@ -125,14 +126,14 @@ class Compose:
     def run(self, *arguments: str) -> int:
         """Run with the user's terminal; returns the exit code."""
         return subprocess.run(
-            self.command(*arguments), env=self._environment, check=False
+            self.command(*arguments), env=self.environment, check=False
         ).returncode
 
     def ask(self, *arguments: str, timeout: float = _QUESTION_TIMEOUT_S) -> str:
         """Run and return what was printed; raises ServiceError with the last line of an error."""
         done = subprocess.run(
             self.command(*arguments),
-            env=self._environment,
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -147,7 +148,7 @@ class Compose:
     def replace(self, *arguments: str) -> None:
         """Become the command, for shells."""
         command = self.command(*arguments)
-        os.execvpe(command[0], command, self._environment)  # noqa: S606
+        os.execvpe(command[0], command, self.environment)  # noqa: S606
 
     def containers(self) -> list[Container]:
         """All containers of the project, ended ones too."""
@@ -173,8 +174,9 @@ class Compose:
 def variables(settings: Settings, mode: Mode, secrets: Path) -> dict[str, str]:
     """What docker-compose.yml is filled in with; passwords travel as files only."""
     values = settings_environment(settings)
-    for name in [name for name in values if any(word in name for word in _SECRET)]:
-        del values[name]
+    for field in type(settings).model_fields:
+        if isinstance(getattr(settings, field), SecretStr):
+            del values[environment_names(field)[0]]
     values.pop("COMPOSE_PROFILES", None)  # given as options
     return {**values, "SOURCES": mode, "EMDATA_SECRETS": str(secrets)}
 

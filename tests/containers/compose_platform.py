@@ -1,0 +1,205 @@
+"""A platform in containers in a home, a project and on ports of its own, for tests.
+
+It is started by the same command that a user types. Where the published images cannot be pulled,
+``standins.yml`` puts images from packages in their place; StarRocks is the embedded one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from emdata.credentials import read_credentials
+from emdata.paths import Paths, paths_for
+from emdata.settings import REPOSITORY, Settings, environment_names, load_settings
+from emdata.warehouse import Warehouse
+from runtime.containers.engine import Compose, Container
+from runtime.containers.platform import compose_of
+from runtime.context import Context
+from runtime.services.postgres import dsn
+from runtime.warehouse import warehouse_of
+from tests.support.ports import free_ports
+from tests.support.waiting import wait_for
+
+START_TIMEOUT_S = 2400  # the first one builds images
+STANDINS = "tests/containers/standins.yml"
+JARS_IMAGE = "emdata/flink-build:test"
+_PORTS = (
+    *("EMDATA_KAFKA_PORT", "EMDATA_FLINK_REST_PORT", "STARROCKS_PORT"),
+    *("EMDATA_STARROCKS_HTTP_PORT", "EMDATA_POSTGRES_PORT", "EMDATA_DAGSTER_PORT"),
+    *("EMDATA_MANAGER_PORT", "EMDATA_SIMULATOR_PORT", "EMDATA_API_PORT"),
+)
+_SERVICES = {
+    "manager": "scrapers",
+    "taskmanager": "flink-taskmanager",
+    "jobmanager": "flink-jobmanager",
+    "starrocks": "starrocks-lite",
+}
+
+
+class ComposePlatform:
+    """One platform in containers; speaks as tests.support.platform.Platform does."""
+
+    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.home = home
+        ports = dict(zip(_PORTS, map(str, free_ports(len(_PORTS))), strict=True))
+        ours = {name for field in Settings.model_fields for name in environment_names(field)}
+        plain = {name: value for name, value in os.environ.items() if name not in ours}
+        self.environment = {
+            **plain,
+            **ports,
+            "PROFILE": "containers",
+            "COMPOSE_PROFILES": "lite",
+            "EMDATA_COMPOSE_FILES": STANDINS,
+            "EMDATA_HOME": str(home),
+            "SOURCES": "simulator",
+            **(settings or {}),
+        }
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the host's commands."""
+        return load_settings(self.environment, env_file=None)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Directories of the host."""
+        return paths_for(self.settings)
+
+    @cached_property
+    def context(self) -> Context:
+        """Settings, paths and credentials; only after the first start."""
+        return Context(self.settings, self.paths, read_credentials(self.settings))
+
+    @cached_property
+    def compose(self) -> Compose:
+        """The project."""
+        return compose_of(self.settings)
+
+    def emdata(
+        self, *arguments: str, timeout: float = 300, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run an ``emdata`` command on the host; with ``check``, a failure shows its output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "runtime", *arguments],
+            env=self.environment,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"emdata {' '.join(arguments)} ended with {done.returncode}:\n"
+                f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+            )
+        return done
+
+    def start(self, only: str = "") -> str:
+        """Start it; returns what was printed."""
+        arguments = ["start", *(["--only", only] if only else [])]
+        return self.emdata(*arguments, timeout=START_TIMEOUT_S).stdout
+
+    def containers(self, service: str) -> list[Container]:
+        """The containers of a service."""
+        name = _SERVICES.get(service, service)
+        return [one for one in self.compose.containers() if one.service == name]
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """What the engine knows about a container."""
+        done = subprocess.run(
+            ["docker", "inspect", container], capture_output=True, text=True, check=True
+        )
+        found: dict[str, Any] = json.loads(done.stdout)[0]
+        return found
+
+    def started_at(self, service: str) -> str:
+        """When the service's only container was last started."""
+        (one,) = self.containers(service)
+        return str(self.inspect(one.name)["State"]["StartedAt"])
+
+    def kill(self, service: str) -> str:
+        """SIGKILL every process of the service from inside; returns when it had been started.
+
+        `docker kill` would count as a stop that somebody wanted, after which nothing restarts.
+        """
+        name = _SERVICES.get(service, service)
+        before = self.started_at(service)
+        # The shell is killed too and the command fails: that is what is wanted.
+        command = self.compose.command("exec", "-T", name, "sh", "-c", "kill -9 -1")
+        subprocess.run(
+            command, env=self.compose.environment, capture_output=True, timeout=60, check=False
+        )
+        return before
+
+    def wait_restarted(self, service: str, before: str, timeout: float = 120) -> None:
+        """Wait until a killed service runs anew and is healthy."""
+
+        def restarted() -> bool:
+            (one,) = self.containers(service)
+            return one.is_ready and self.started_at(service) != before
+
+        wait_for(restarted, timeout, f"{service} to be restarted", interval=0.5)
+
+    def warehouse(self, timeout: float = 30.0) -> Warehouse:
+        """A client of StarRocks."""
+        return warehouse_of(self.context, timeout=timeout)
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        """Rows of a statement on 9030."""
+        return self.warehouse().query(query)
+
+    def state_sql(self, query: str) -> list[dict[str, Any]]:
+        """Rows of a statement on the state in PostgreSQL."""
+        import psycopg
+        from psycopg.rows import dict_row
+
+        with psycopg.connect(dsn(self.context), row_factory=dict_row) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def close(self) -> None:
+        """Remove containers, networks and volumes."""
+        self.emdata("stop", check=False)
+        self.emdata("clean", "--yes", check=False)
+
+
+def build_standins() -> None:
+    """Build the stage that holds the jars, which the stand-in for Kafka takes them from."""
+    subprocess.run(
+        [
+            *("docker", "build", "--quiet", "--network", "host", "--target", "build"),
+            *("--file", "deploy/images/flink.Dockerfile", "--tag", JARS_IMAGE, "."),
+        ],
+        cwd=REPOSITORY,
+        check=True,
+        capture_output=True,
+        timeout=START_TIMEOUT_S,
+    )
+
+
+@contextmanager
+def running_compose(
+    only: str = "", settings: Mapping[str, str] | None = None
+) -> Iterator[ComposePlatform]:
+    """A started platform in containers, removed with its volumes at the end."""
+    home = Path(tempfile.mkdtemp(prefix="emdata-compose-"))
+    platform = ComposePlatform(home, settings)
+    try:
+        try:
+            platform.start(only)
+            yield platform
+        finally:
+            platform.close()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
