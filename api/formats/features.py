@@ -62,7 +62,7 @@ def json_value(value: Any, kind: str) -> Any:
     if kind == "json":
         return msgspec.Raw(value.encode())
     if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds") + "Z"
+        return value.isoformat() + "Z"
     return value
 
 

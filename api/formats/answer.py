@@ -1,0 +1,89 @@
+"""Rows as answers: a page or an item at once, an export as it is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from api.formats.model import Document, Format, Row
+from emdata.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+def encoded(form: Format, document: Document, rows: Sequence[Row]) -> bytes:
+    """Return the whole document, for a page or an item."""
+    encoder = form.encoder(document)
+    return encoder.begin() + encoder.rows(rows) + encoder.end()
+
+
+def headers_of(form: Format, document: Document) -> dict[str, str]:
+    """Return the headers of a page, an item or an export: what it is, how old, where from, links.
+
+    Links are in ``Link`` (RFC 8288) in every format, as most have no place for them.
+    """
+    headers = {
+        "Content-Type": form.content_type,
+        "Vary": "Accept",
+        **document.origin.headers(),
+    }
+    if document.number_matched is not None:
+        headers["OGC-NumberMatched"] = str(document.number_matched)
+    if document.links:
+        headers["Link"] = ", ".join(map(_link, document.links))
+    if form.is_download:
+        name = f"{document.collection.id}.{form.suffix}"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return headers
+
+
+def page(form: Format, document: Document, rows: Sequence[Row]) -> Response:
+    """Return the answer with a page or an item."""
+    headers = headers_of(form, document)
+    count = {} if document.is_item else {"OGC-NumberReturned": str(len(rows))}
+    return Response(encoded(form, document, rows), headers={**headers, **count})
+
+
+def export(form: Format, document: Document, batches: AsyncIterator[Sequence[Row]]) -> Response:
+    """Return the answer that sends rows as they are read."""
+    headers = headers_of(form, document)
+    return StreamingResponse(streamed(form, document, batches), headers=headers)
+
+
+async def streamed(
+    form: Format, document: Document, batches: AsyncIterator[Sequence[Row]]
+) -> AsyncIterator[bytes]:
+    """Yield the document piece by piece; no more rows are read than the client takes.
+
+    When reading ends by an error, what was sent is made unreadable as a whole (``broken``) and the
+    error goes on, so that the server breaks the transfer instead of ending it.
+    """
+    encoder = form.encoder(document)
+    count = 0
+    try:
+        yield encoder.begin()
+        async for rows in batches:
+            count += len(rows)
+            # Beside the event loop: a batch takes milliseconds, and others wait for theirs.
+            if piece := await asyncio.to_thread(encoder.rows, rows):
+                yield piece
+        yield await asyncio.to_thread(encoder.end)
+    except Exception as error:
+        log.warning(
+            "api_export_broken",
+            collection=document.collection.id,
+            format=form.name,
+            rows=count,
+            error=str(error)[:300],
+        )
+        if form.broken:
+            yield form.broken
+        raise
+
+
+def _link(one: Mapping[str, Any]) -> str:
+    href = str(one["href"]).replace(">", "%3E")
+    return f'<{href}>; rel="{one["rel"]}"; type="{one["type"]}"'
