@@ -1,0 +1,151 @@
+"""The questions that people ask first: alerts in force, disasters, drought, weather."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.access.caller import Caller
+from api.access.visibility import visible_collection
+from api.context import Api, TheApi, TheCaller
+from api.formats.features import json_value
+from api.problems import bad_parameter
+from api.query.model import Statement
+from api.summaries import statements
+from api.summaries.alerts import in_force_at
+from api.summaries.places import find_place
+from api.summaries.weather import weather_near
+from stream_manager.derived.grid import Point
+
+router = APIRouter(prefix="/summaries", tags=["summaries"])
+GEOJSON = "application/geo+json"
+
+County = Annotated[
+    str | None, Query(pattern="^[0-9]{5}$", description="FIPS code of a county, such as 08013")
+]
+State = Annotated[str | None, Query(pattern="^[A-Z]{2}$", description="Postal code, such as CO")]
+Latitude = Annotated[float | None, Query(alias="lat", ge=-90, le=90, description="Degrees, WGS 84")]
+Longitude = Annotated[
+    float | None, Query(alias="lon", ge=-180, le=180, description="Degrees, WGS 84")
+]
+
+
+@router.get("/alerts-in-force", summary="Weather alerts in force at a place now")
+async def alerts_in_force(
+    api: TheApi,
+    caller: TheCaller,
+    county: County = None,
+    latitude: Latitude = None,
+    longitude: Longitude = None,
+) -> Response:
+    """Answer for a county or a point, from the landed rows, within seconds of their arrival.
+
+    An empty list with a fresh source means that nothing is in force; look at ``/sources`` for the
+    source's state. This is no warning system: follow your local authorities.
+    """
+    visible_collection(api.catalog, "fct_alerts_in_force", caller)
+    seconds = caller.policy.query_seconds
+    database = api.settings.starrocks_database
+    place = await find_place(api.reader, database, county, latitude, longitude, seconds=seconds)
+    features = await in_force_at(api.reader, database, place, seconds=seconds)
+    return _features(api, features, {"place": place.shown()})
+
+
+@router.get("/disasters", summary="FEMA declarations by state and year")
+async def disasters(
+    api: TheApi,
+    caller: TheCaller,
+    state: State = None,
+    start: Annotated[int, Query(alias="from", ge=1953, le=2200, description="First year")] = 1953,
+    end: Annotated[int, Query(alias="to", ge=1953, le=2200, description="Last year")] = 2200,
+) -> Response:
+    """Count declarations and declared areas by state, year of declaration and type."""
+    visible_collection(api.catalog, "fct_disaster_declarations", caller)
+    if start > end:
+        raise bad_parameter("from", start, f"a year up to to={end}")
+    statement = statements.disasters(
+        api.settings.starrocks_database, date(start, 1, 1), date(end + 1, 1, 1), state
+    )
+    return await _table(api, caller, statement, {"newest_accepted_at"})
+
+
+@router.get("/drought", summary="Drought by county and week")
+async def drought(
+    api: TheApi,
+    caller: TheCaller,
+    county: County = None,
+    state: State = None,
+    weeks: Annotated[int, Query(ge=1, le=520, description="Newest weeks to show")] = 1,
+) -> Response:
+    """Return the US Drought Monitor's classes of a county, or of all counties of a state."""
+    visible_collection(api.catalog, "fct_drought_county_week", caller)
+    if (county is None) == (state is None):
+        raise bad_parameter("county", county, "either county= or state=")
+    database, seconds = api.settings.starrocks_database, caller.policy.query_seconds
+    newest = await api.reader.rows(statements.newest_drought_week(database), seconds=seconds)
+    last: date | None = newest[0][0] if newest else None
+    since = date.min if last is None else last - timedelta(weeks=weeks - 1)
+    column, value = ("county_fips", county) if county else ("state", state)
+    statement = statements.drought(database, column, value or "", since)
+    return await _table(api, caller, statement, {"accepted_at"})
+
+
+@router.get("/weather", summary="Observed weather near a point")
+async def weather(
+    api: TheApi,
+    caller: TheCaller,
+    latitude: Annotated[float, Query(alias="lat", ge=-90, le=90, description="Degrees, WGS 84")],
+    longitude: Annotated[float, Query(alias="lon", ge=-180, le=180, description="Degrees, WGS 84")],
+    km: Annotated[float, Query(gt=0, le=500, description="Radius in km")] = 50,
+    hours: Annotated[int, Query(ge=1, le=168, description="Newest hours to show")] = 24,
+    stations: Annotated[int, Query(ge=1, le=50, description="Most stations to show")] = 5,
+) -> Response:
+    """Return the nearest active stations and what they measured, newest first."""
+    visible_collection(api.catalog, "coagmet_hourly_observations", caller)
+    features = await weather_near(
+        api.reader,
+        api.settings.starrocks_database,
+        Point(latitude, longitude),
+        km=km,
+        hours=hours,
+        stations=stations,
+        now=api.clock.now(),
+        seconds=caller.policy.query_seconds,
+    )
+    return _features(api, features, {"place": {"longitude": longitude, "latitude": latitude}})
+
+
+async def _table(api: Api, caller: Caller, statement: Statement, instants: set[str]) -> Response:
+    rows = await api.reader.rows(statement, seconds=caller.policy.query_seconds)
+    shown = [
+        {
+            name: json_value(value, "date-time" if name in instants else _kind(name))
+            for name, value in zip(statement.columns, row, strict=True)
+        }
+        for row in rows
+    ]
+    body = {"rows": shown, "numberReturned": len(shown), **_about(api)}
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+def _kind(name: str) -> str:
+    return "boolean" if name.startswith("is_") else "string"
+
+
+def _features(api: Api, features: list[dict[str, Any]], more: dict[str, Any]) -> Response:
+    body = {
+        "type": "FeatureCollection",
+        "features": features,
+        "numberReturned": len(features),
+        **more,
+        **_about(api),
+    }
+    return Response(msgspec.json.encode(body), media_type=GEOJSON)
+
+
+def _about(api: Api) -> dict[str, Any]:
+    return {"answeredAt": api.clock.now(), "isSimulated": api.is_simulated}

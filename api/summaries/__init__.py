@@ -1,0 +1,1 @@
+"""The questions that people ask first, each answered in one request."""

@@ -1,0 +1,131 @@
+"""What is in force at a place now, from the landed rows.
+
+A message is in force by area (zone or county). A point is inside the polygon of a message that has
+one; outside of it, the message still names the area around. What cannot be placed exactly is shown
+rather than left out, and says how it was matched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import shapely
+from shapely.errors import ShapelyError
+
+from api.formats.features import json_value
+from api.reading.reader import Reader
+from api.summaries import statements
+from api.summaries.places import Place
+from api.summaries.rows import dicts
+
+Match = Literal["polygon", "county", "zone", "message"]
+RANKS: dict[Match, int] = {"polygon": 0, "county": 1, "zone": 2, "message": 3}
+SEVERITIES = {"Extreme": 0, "Severe": 1, "Moderate": 2, "Minor": 3}
+INSTANTS = (
+    "sent_at",
+    "onset_at",
+    "expires_at",
+    "hazard_ends_at",
+    "in_force_until",
+    "accepted_at",
+)
+ROWS_AT_A_TIME = 500
+
+
+async def in_force_at(
+    reader: Reader, database: str, place: Place, *, seconds: float
+) -> list[dict[str, Any]]:
+    """Return the messages in force at a place as features, the most severe first.
+
+    ``match``: polygon (the point is inside the message's), county (it names the county), zone (it
+    names a zone with a part in the county), message (it names a zone whose counties are not known
+    yet, and the county among all of its areas).
+    """
+    rows = await dicts(reader, statements.in_force(database, place.state), seconds)
+    if not rows:
+        return []
+    ids = sorted({row["alert_id"] for row in rows})
+    details: dict[str, dict[str, Any]] = {}
+    for at in range(0, len(ids), ROWS_AT_A_TIME):
+        part = statements.alert_details(ids[at : at + ROWS_AT_A_TIME])
+        details |= {row["alert_id"]: row for row in await dicts(reader, part, seconds)}
+    zones = sorted({row["zone_code"] for row in rows if row["county_fips"] is None})
+    counties = await _counties(reader, database, zones, seconds)
+    best: dict[tuple[str, str], tuple[Match, dict[str, Any]]] = {}
+    for row in rows:
+        match = match_of(row, details.get(row["alert_id"], {}), counties, place)
+        if match is None:
+            continue
+        key = (row["event_key"], row["alert_id"])
+        if key not in best or RANKS[match] < RANKS[best[key][0]]:
+            best[key] = (match, row)
+    found = [_feature(row, details.get(row["alert_id"], {}), match) for match, row in best.values()]
+    return sorted(found, key=_urgency)
+
+
+def match_of(
+    row: Mapping[str, Any],
+    detail: Mapping[str, Any],
+    counties: Mapping[str, frozenset[str]],
+    place: Place,
+) -> Match | None:
+    """Return how a message's area concerns a place; None: not at all."""
+    known = counties.get(row["zone_code"])
+    area: Match | None = None
+    if row["county_fips"] == place.county_fips:
+        area = "county"
+    elif row["county_fips"] is None and known is not None and place.county_fips in known:
+        area = "zone"
+    elif row["county_fips"] is None and known is None:
+        same = json.loads(detail.get("same_codes") or "[]")
+        area = "message" if any(str(code)[-5:] == place.county_fips for code in same) else None
+    if area is not None and place.longitude is not None and place.latitude is not None:
+        inside = _is_inside(detail.get("geometry"), place.longitude, place.latitude)
+        return "polygon" if inside else area
+    return area
+
+
+def _is_inside(geojson: str | None, longitude: float, latitude: float) -> bool:
+    if not geojson:
+        return False
+    try:
+        shape = shapely.from_geojson(geojson)
+        return bool(shapely.intersects_xy(shape, longitude, latitude))
+    except ShapelyError:
+        return False  # the area still matches
+
+
+async def _counties(
+    reader: Reader, database: str, zones: Sequence[str], seconds: float
+) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for at in range(0, len(zones), ROWS_AT_A_TIME):
+        part = statements.zones_of_counties(database, zones[at : at + ROWS_AT_A_TIME])
+        for row in await dicts(reader, part, seconds):
+            found.setdefault(row["zone_code"], set()).add(row["county_fips"])
+    return {zone: frozenset(counties) for zone, counties in found.items()}
+
+
+def _feature(row: dict[str, Any], detail: Mapping[str, Any], match: Match) -> dict[str, Any]:
+    geojson = detail.get("geometry")
+    shown = {
+        name: json_value(value, "date-time" if name in INSTANTS else "string")
+        for name, value in row.items()
+    }
+    for name in ("has_begun", "is_simulated"):
+        shown[name] = None if row[name] is None else bool(row[name])
+    return {
+        "type": "Feature",
+        "id": f"{row['event_key']}|{row['zone_code']}",
+        "geometry": msgspec.Raw(geojson.encode()) if geojson else None,
+        "properties": {**shown, "instruction": detail.get("instruction"), "match": match},
+    }
+
+
+def _urgency(feature: Mapping[str, Any]) -> tuple[int, int, str]:
+    shown = feature["properties"]
+    match: Match = shown["match"]
+    return SEVERITIES.get(shown["severity"], 4), RANKS[match], str(shown["sent_at"])
