@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 import api.routers
+from api.access.gate import Gate
+from api.access.headers import SecurityHeaders
 from api.context import Api
 from api.problems import add_handlers
 
@@ -23,7 +25,9 @@ def create_app(parts: Api) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        parts.access.start()
         yield
+        await parts.access.close()
         parts.hub.close()
         parts.reader.close()
         parts.engine.dispose()
@@ -45,9 +49,13 @@ def create_app(parts: Api) -> FastAPI:
     return app
 
 
-def layers(parts: Api) -> list[Middleware]:  # noqa: ARG001 - each layer adds what it takes
+def layers(parts: Api) -> list[Middleware]:
     """Return what surrounds every route, outermost first.
 
     Usage, sizes, security headers, identity (who calls), fairness (what they may), compression.
     """
-    return []
+    settings = parts.settings
+    return [
+        Middleware(SecurityHeaders, is_https=settings.api_public_url.startswith("https://")),
+        Middleware(Gate, access=parts.access, is_every_request_audited=settings.audit_logging),
+    ]

@@ -9,6 +9,7 @@ from fastapi import Depends
 from sqlalchemy import Engine
 from starlette.requests import HTTPConnection
 
+from api.access.access import Access
 from api.access.caller import Caller, anonymous
 from api.catalog.catalog import Catalog
 from api.reading.reader import Reader
@@ -28,6 +29,7 @@ class Api:
     clock: Clock
     is_simulated: bool
     hub: Hub
+    access: Access
 
 
 def _api(request: HTTPConnection) -> Api:

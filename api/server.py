@@ -5,6 +5,7 @@ from __future__ import annotations
 import uvicorn
 from fastapi import FastAPI
 
+from api.access.access import Access
 from api.app import create_app
 from api.catalog.catalog import Catalog
 from api.context import Api
@@ -38,14 +39,17 @@ def parts_of(settings: Settings) -> Api:
         settings.starrocks_user,
         credentials.starrocks_password,
     )
+    engine = connect(dsn_of(settings, credentials.postgres_password))
+    clock = SystemClock()
     return Api(
         settings=settings,
         catalog=Catalog.of(paths.dbt_project / "models", settings.starrocks_database),
         reader=Reader(address, settings.api_connections),
-        engine=connect(dsn_of(settings, credentials.postgres_password)),
-        clock=SystemClock(),
+        engine=engine,
+        clock=clock,
         is_simulated=paths.mode == "simulator",
         hub=Hub(TailConfig(settings.kafka_servers), HubLimits()),
+        access=Access.of(paths, engine, clock, credentials.audit_key),
     )
 
 
@@ -60,6 +64,8 @@ def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        # Anybody could write X-Forwarded-For; see EMDATA_API_TRUSTED_PROXIES.
+        proxy_headers=False,
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

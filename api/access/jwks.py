@@ -27,6 +27,10 @@ AGAIN_SECONDS = 30.0
 _RSA_BITS = 2048
 
 
+class _Document(msgspec.Struct):
+    keys: list[Any]
+
+
 class KeysUnavailable(Exception):
     """The issuer's keys cannot be had, and the ones known are too old."""
 
@@ -115,14 +119,11 @@ def _fetch(source: str) -> bytes:
 def _read(body: bytes, algorithms: tuple[str, ...]) -> dict[str, PyJWK]:
     """Return the usable keys. Raises ValueError for what is no JWKS."""
     try:
-        document = msgspec.json.decode(body, type=dict[str, Any])
+        document = msgspec.json.decode(body, type=_Document)
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from error
-    listed = document.get("keys")
-    if not isinstance(listed, list):
-        raise ValueError("no list of keys in it")
     found: dict[str, PyJWK] = {}
-    for index, one in enumerate(listed):
+    for index, one in enumerate(document.keys):
         key = _usable(one, algorithms)
         if key is not None:
             found[str(one.get("kid", f"#{index}"))] = key
