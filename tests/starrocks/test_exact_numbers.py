@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded_starrocks.storage.exactnumbers import quote_numbers
@@ -65,7 +65,6 @@ def test_a_decimal_takes_every_digit_of_a_number(
     assert sql("SELECT total, v FROM d.sums WHERE k = 1") == [(Decimal(digits), '"total": 1.5,')]
 
 
-@settings(max_examples=200)
 @given(
     rows=st.lists(
         st.fixed_dictionaries({"total": st.integers() | TEXTS, "v": TEXTS | NASTY, "w": NASTY}),
