@@ -19,8 +19,8 @@ from emdata.paths import Mode
 from emdata.settings import REPOSITORY, Settings, environment_names
 from runtime.environment import settings_environment
 
-ENGINE_VERSION = (25, 0)
-COMPOSE_VERSION = (2, 24)
+ENGINE_VERSION = (20, 10)
+COMPOSE_VERSION = (2, 20)
 _QUESTION_TIMEOUT_S = 60.0
 _AMOUNT = re.compile(r"([\d.]+)(B|KiB|MiB|GiB)")
 _UNITS = {"B": 1e-6, "KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.741824}

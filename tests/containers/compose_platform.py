@@ -62,6 +62,7 @@ class ComposePlatform:
             "EMDATA_COMPOSE_FILES": STANDINS,
             "EMDATA_HOME": str(home),
             "SOURCES": "simulator",
+            **builder(),
             **(settings or {}),
         }
 
@@ -174,6 +175,12 @@ class ComposePlatform:
         self.emdata("clean", "--yes", check=False)
 
 
+def builder() -> dict[str, str]:
+    """The classic builder where there is no buildx: one cache for `docker build` and Compose."""
+    done = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False)
+    return {} if done.returncode == 0 else {"DOCKER_BUILDKIT": "0"}
+
+
 def build_standins() -> None:
     """Build the stage that holds the jars, which the stand-in for Kafka takes them from."""
     subprocess.run(
@@ -182,6 +189,7 @@ def build_standins() -> None:
             *("--file", "deploy/images/flink.Dockerfile", "--tag", JARS_IMAGE, "."),
         ],
         cwd=REPOSITORY,
+        env={**os.environ, **builder()},
         check=True,
         capture_output=True,
         timeout=START_TIMEOUT_S,
