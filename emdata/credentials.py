@@ -22,6 +22,7 @@ class Credentials:
     supervisor_password: str
     ingest_token: str
     audit_key: str
+    api_push_key: str
 
     def dotenv(self) -> str:
         """The file's text, one ``NAME=value`` a line."""

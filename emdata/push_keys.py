@@ -106,6 +106,26 @@ class PushKeys:
 
         return self._change(change)
 
+    def ensure(self, name: str, secret: str, *, datasets: tuple[str, ...]) -> None:
+        """Register one of our own processes with a key that was made elsewhere; idempotent.
+
+        What stood under the name before ends.
+        """
+
+        def change(keys: dict[str, PushKey]) -> str:
+            known, wanted = keys.get(name), _digest(secret)
+            if known is None or (known.key_hash, known.datasets) != (wanted, datasets):
+                keys[name] = PushKey(
+                    name=name,
+                    kind="http",
+                    datasets=datasets,
+                    key_hash=wanted,
+                    made_at=utc_text(self._clock.now()),
+                )
+            return ""
+
+        self._change(change)
+
     def rotate(self, name: str) -> str:
         """Give a sender a new key and end the old one; returns the new one.
 

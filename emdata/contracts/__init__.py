@@ -17,6 +17,7 @@ from emdata.contracts.base import (
     LongText,
     Priority,
     Record,
+    Submitted,
     Text,
     UtcDatetime,
     duration,
@@ -36,12 +37,14 @@ __all__ = [
     "LongText",
     "Priority",
     "Record",
+    "Submitted",
     "Text",
     "UtcDatetime",
     "contract",
     "contracts",
     "duration",
     "fields_of",
+    "submitted_datasets",
     "utc_text",
 ]
 
@@ -82,3 +85,8 @@ def contract(name: str) -> type[Record]:
     if name not in known:
         raise ContractError("dataset", value=name, allowed=", ".join(known))
     return known[name]
+
+
+def submitted_datasets() -> tuple[str, ...]:
+    """Return the datasets whose records the open API takes."""
+    return tuple(n for n, record in contracts().items() if record.dataset.submitted is not None)

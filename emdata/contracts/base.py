@@ -81,6 +81,20 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """How organizations submit records of a dataset by the open API; fields by their names.
+
+    made: the field of the key that the API fills where the sender gives none. received: the
+    instant of receipt, which the API sets. reporter: the field that must name the sender, or a
+    tenant of the sender.
+    """
+
+    made: str
+    received: str
+    reporter: str
+
+
 @dataclass(frozen=True)
 class Dataset:
     """One kind of record: its name, identity and promises.
@@ -96,6 +110,7 @@ class Dataset:
     region: the field that holds a two-letter state, for the message's region headers.
     tenant: whom the whole dataset belongs to in the open API (None: everybody). tenant_column: the
     field, a part of the key, that names whom a row belongs to ("public": everybody).
+    submitted: how its records are submitted by the open API; None: they are not.
     """
 
     name: str
@@ -117,6 +132,7 @@ class Dataset:
     topic_name: str = ""
     tenant: str | None = None
     tenant_column: str | None = None
+    submitted: Submitted | None = None
 
     @cached_property
     def entity(self) -> str:

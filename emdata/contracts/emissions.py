@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import msgspec
 
-from emdata.contracts.base import Dataset, Doc, Priority, Record, UtcDatetime
+from emdata.contracts.base import Dataset, Doc, Priority, Record, Submitted, UtcDatetime
 from emdata.errors import ContractError
 
 DECIMALS = 6
@@ -46,6 +46,7 @@ class Emission(Record, frozen=True, kw_only=True):
         fresh_within="31d",
         terms="The reporting organization's own data; its terms are the organization's",
         topic_name="emissions",
+        submitted=Submitted(made="emission_id", received="reported_at", reporter="organization_id"),
         description="Pushed by organizations; totals by month are in `aggregated_emission`.",
     )
 

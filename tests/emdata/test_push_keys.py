@@ -89,3 +89,18 @@ def test_a_damaged_file_says_where_it_is(file: Path) -> None:
     file.write_text("[{")
     with pytest.raises(SettingError, match=r"push-keys\.json"):
         PushKeys(file, CLOCK).all()
+
+
+def test_a_key_of_our_own_is_registered_once_and_replaces_what_stood_there(file: Path) -> None:
+    keys = PushKeys(file, CLOCK)
+    stranger = keys.add("api", "http")
+    keys.ensure("api", "ours", datasets=("emission",))
+    assert keys.of_token(stranger) is None
+    found = keys.of_token("ours")
+    assert found is not None
+    assert (found.name, found.datasets) == ("api", ("emission",))
+    before = keys.all()
+    keys.ensure("api", "ours", datasets=("emission",))
+    assert keys.all() == before
+    keys.ensure("api", "new", datasets=("emission",))
+    assert keys.of_token("ours") is None
