@@ -32,6 +32,31 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part holds."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part holds."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold; of a missing value neither is true, as in SQL."""
+
+    part: Expression
+
+
+Expression = Filter | Box | AllOf | AnyOf | Not
+"""A condition on one row; a Box is about its geometry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Between:
     """A closed interval of time in UTC; None is open."""
 
@@ -52,7 +77,9 @@ class ItemsQuery:
     """What is asked of one collection.
 
     order always ends with the key, so that ``after`` (the order's values of the last item of the
-    page before) is one place. properties None: all. limit None: all, for exports.
+    page before) is one place. properties None: all. limit None: all, for exports. where: what
+    CQL2 asks beside the other conditions. has_all_versions: of a dataset, every version that was
+    accepted and not the current one of each key.
     """
 
     collection: Collection
@@ -64,6 +91,8 @@ class ItemsQuery:
     properties: tuple[str, ...] | None = None
     limit: int | None = 100
     after: tuple[Any, ...] | None = None
+    where: Expression | None = None
+    has_all_versions: bool = False
 
 
 @dataclass(frozen=True)

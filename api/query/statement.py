@@ -1,20 +1,44 @@
 """ItemsQuery -> Statement: every name comes from the catalog, every value is bound.
 
 The rule against SQL made of text is off here, and here only: this module is where it is made.
+
+The current row of a dataset's key is the highest of all its versions. Ranking all versions of a
+large table for one page is what must not happen, so that the window sees as few keys as possible:
+
+- Key fields hold for all versions of a key: conditions on them go inside, before the window.
+- Every other condition is asked twice: inside of any version, which leaves the keys that may have
+  an answer, and outside of the current one.
+- A page in the order of key fields without other conditions first takes its keys, then ranks only
+  their versions.
 """
 # ruff: noqa: S608
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
-from api.catalog.model import Collection, Span
-from api.query.model import Between, Box, Filter, ItemsQuery, Order, Statement
+from api.catalog.model import Collection
+from api.query.conditions import (
+    Condition,
+    after,
+    bound,
+    condition,
+    holds_at,
+    names_of,
+    overlaps,
+    where,
+)
+from api.query.model import Expression, Filter, ItemsQuery, Order, Statement
 from emdata.derive.starrocks import quote
 
-Condition = tuple[str, tuple[Any, ...]]
+RECORD_KEY = "record_key"
+_RANK = (
+    "ROW_NUMBER() OVER (PARTITION BY `record_key`"
+    " ORDER BY `record_version` DESC, `seq` DESC, `writer` DESC) AS `version_rank`"
+)
+_CURRENT: Condition = ("`version_rank` = 1", ())
 
 
 def items_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statement:
@@ -23,165 +47,133 @@ def items_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statemen
     The rows are one more than the limit, so that it is known whether there is a next page.
     """
     columns = _columns(query)
-    conditions = _conditions(query, scope)
-    if query.after is not None:
-        conditions.append(_after(query.order, query.after))
-    where, values = _where(conditions)
-    table, table_values = _rows(query)
-    order = ", ".join(
-        f"{quote(part.name)}{' DESC' if part.is_descending else ''}" for part in query.order
-    )
-    sql = f"SELECT {', '.join(map(quote, columns))} FROM {table}{where}"
-    if order:
-        sql += f" ORDER BY {order}"
-    if query.limit is not None:
-        sql += f" LIMIT {int(query.limit) + 1}"
+    table, conditions, table_values = _rows(query, scope)
+    text, values = where(conditions)
+    sql = f"SELECT {', '.join(map(quote, columns))} FROM {table}{text}{_ordered(query)}"
     return Statement(sql, (*table_values, *values), columns)
 
 
 def count_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statement:
     """Return the SELECT of how many items match, on all pages."""
-    where, values = _where(_conditions(query, scope))
-    table, table_values = _rows(query)
-    return Statement(f"SELECT COUNT(*) FROM {table}{where}", (*table_values, *values), ("count",))
+    conditions = _conditions(query, scope, has_cursor=False)
+    if _has_window(query) and not conditions.of_current:
+        # As many current rows as keys: no version has to be ranked.
+        text, bound_values = where(conditions.of_keys)
+        counted = f"SELECT COUNT(DISTINCT `record_key`) FROM {_table(query.collection)}{text}"
+        return Statement(counted, bound_values, ("count",))
+    table, outer, table_values = _rows(query, scope, is_count=True)
+    text, values = where(outer)
+    return Statement(f"SELECT COUNT(*) FROM {table}{text}", (*table_values, *values), ("count",))
+
+
+def order_values(query: ItemsQuery, statement: Statement, row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the values of the query's order in one row: where a page that ends there ends."""
+    places = {name: place for place, name in enumerate(statement.columns)}
+    return tuple(row[places[part.name]] for part in query.order)
 
 
 def _columns(query: ItemsQuery) -> tuple[str, ...]:
     """All that the answer shows, and what it is made from: the key, the geometry, the order."""
+    collection = query.collection
     if query.properties is None:
-        return tuple(one.name for one in query.collection.properties)
-    geometry = query.collection.geometry
-    needed = {*query.properties, *query.collection.key, *(part.name for part in query.order)}
-    if query.collection.is_dataset:
-        needed.add("record_key")
-    if geometry is not None:
-        needed.update(name for name in (geometry.geojson, *(geometry.point or ())) if name)
-    return tuple(one.name for one in query.collection.properties if one.name in needed)
+        return tuple(one.name for one in collection.properties)
+    needed = {*query.properties, *(part.name for part in query.order)}
+    needed.update((RECORD_KEY,) if collection.is_dataset else collection.key)
+    if collection.geometry is not None:
+        source = collection.geometry
+        needed.update(name for name in (source.geojson, *(source.point or ())) if name)
+    return tuple(one.name for one in collection.properties if one.name in needed)
 
 
-def _rows(query: ItemsQuery) -> tuple[str, tuple[Any, ...]]:
-    """Return what to select from: of a dataset, the highest version of each key."""
+@dataclass(frozen=True, slots=True)
+class _Conditions:
+    """of_keys hold for all versions of a key alike (or choose versions, as as_of does)."""
+
+    of_keys: list[Condition]
+    of_current: list[Condition]
+
+
+def _has_window(query: ItemsQuery) -> bool:
+    return query.collection.is_dataset and not query.has_all_versions
+
+
+def _rows(
+    query: ItemsQuery, scope: Sequence[Filter], *, is_count: bool = False
+) -> tuple[str, list[Condition], tuple[Any, ...]]:
+    """Return what to select from, the conditions on it, and the values bound in the former."""
+    conditions = _conditions(query, scope, has_cursor=not is_count)
+    table = _table(query.collection)
+    if not _has_window(query):
+        return f"{table} AS `items`", [*conditions.of_keys, *conditions.of_current], ()
+    inner = list(conditions.of_keys)
+    if conditions.of_current:
+        inner.append(_keys_with(table, [*conditions.of_keys, *conditions.of_current]))
+    elif not is_count and query.limit is not None and _is_by_key(query):
+        inner.append(_keys_of_page(table, query, conditions.of_keys))
+    text, values = where(inner)
+    current = f"(SELECT *, {_RANK} FROM {table}{text}) AS `items`"
+    return current, [_CURRENT, *conditions.of_current], values
+
+
+def _keys_with(table: str, conditions: Sequence[Condition]) -> Condition:
+    text, values = where(conditions)
+    return f"`record_key` IN (SELECT `record_key` FROM {table}{text})", values
+
+
+def _keys_of_page(table: str, query: ItemsQuery, conditions: Sequence[Condition]) -> Condition:
+    text, values = where(conditions)
+    names = ", ".join(dict.fromkeys(map(quote, (RECORD_KEY, *(p.name for p in query.order)))))
+    keys = f"SELECT {names} FROM {table}{text} GROUP BY {names}{_ordered(query)}"
+    return f"`record_key` IN (SELECT `record_key` FROM ({keys}) AS `page`)", values
+
+
+def _conditions(query: ItemsQuery, scope: Iterable[Filter], *, has_cursor: bool) -> _Conditions:
     collection = query.collection
-    table = ".".join(quote(part) for part in collection.table.split("."))
-    if not collection.is_dataset:
-        return f"{table} AS `items`", ()
-    # What names the entity holds for all its versions; everything else only for the current one.
-    inner: list[Condition] = [
-        _condition(one) for one in query.filters if one.name in collection.key
-    ]
-    if query.as_of is not None:
-        inner.append(("`accepted_at` <= %s", (_naive(query.as_of),)))
-    where, values = _where(inner)
-    rank = (
-        "ROW_NUMBER() OVER (PARTITION BY `record_key`"
-        " ORDER BY `record_version` DESC, `seq` DESC, `writer` DESC) AS `version_rank`"
-    )
-    return f"(SELECT *, {rank} FROM {table}{where}) AS `items`", values
+    sorted_out = _Conditions([], [])
+    keys = frozenset({*collection.key, RECORD_KEY}) if collection.is_dataset else frozenset()
 
+    def add(made: Condition, names: frozenset[str]) -> None:
+        (sorted_out.of_keys if names <= keys else sorted_out.of_current).append(made)
 
-def _conditions(query: ItemsQuery, scope: Iterable[Filter]) -> list[Condition]:
-    collection = query.collection
-    conditions: list[Condition] = [_condition(one) for one in (*scope, *query.filters)]
-    if collection.is_dataset:
-        conditions.append(("`version_rank` = 1", ()))
-    elif query.as_of is not None and collection.as_of is not None:
-        conditions.append(_holds_at(collection.as_of, query.as_of))
+    whole: list[Expression] = [*scope, *query.filters]
+    whole += [one for one in (query.bbox, query.where) if one is not None]
+    for one in whole:
+        add(condition(collection, one), names_of(collection, one))
     if query.between is not None and collection.time is not None:
-        conditions.append(_overlaps(collection.time, query.between))
-    if query.bbox is not None:
-        conditions.append(_within(collection, query.bbox))
-    return conditions
+        span = collection.time
+        names = frozenset({span.start, span.end or span.start})
+        add(overlaps(collection, span, query.between), names)
+    if has_cursor and query.after is not None:
+        add(after(query.order, query.after), frozenset(part.name for part in query.order))
+    if query.as_of is not None:
+        sorted_out.of_keys.extend(_known_at(query))
+    return sorted_out
 
 
-def _condition(one: Filter) -> Condition:
-    name = quote(one.name)
-    if one.operator in ("is null", "is not null"):
-        return f"{name} {one.operator.upper()}", ()
-    if one.operator == "in":
-        return f"{name} IN ({', '.join(['%s'] * len(one.values))})", one.values
-    return f"{name} {one.operator.upper()} %s", one.values
+def _known_at(query: ItemsQuery) -> list[Condition]:
+    collection = query.collection
+    at = bound(query.as_of)
+    if collection.is_dataset:
+        # The day of acceptance is the partition: later ones are not even opened.
+        return [("`accepted_at` <= %s", (at,)), ("`accepted_on` <= %s", (at.date(),))]
+    return [] if collection.as_of is None else [holds_at(collection.as_of, at)]
 
 
-def _holds_at(span: Span, instant: datetime) -> Condition:
-    start, at = quote(span.start), _naive(instant)
-    if span.end is None:
-        return f"{start} <= %s", (at,)
-    end = quote(span.end)
-    return f"{start} <= %s AND ({end} IS NULL OR {end} > %s)", (at, at)
+def _is_by_key(query: ItemsQuery) -> bool:
+    keys = {*query.collection.key, RECORD_KEY}
+    return bool(query.order) and all(part.name in keys for part in query.order)
 
 
-def _overlaps(span: Span, between: Between) -> Condition:
-    """Of a span: it shares a moment with the interval. Of an instant: it lies within."""
-    parts, values = [], []
-    last = quote(span.end or span.start)
-    if between.start is not None:
-        is_open = f" OR {last} IS NULL" if span.end else ""
-        comparison = ">" if span.end else ">="
-        parts.append(f"({last} {comparison} %s{is_open})")
-        values.append(_naive(between.start))
-    if between.end is not None:
-        parts.append(f"{quote(span.start)} <= %s")
-        values.append(_naive(between.end))
-    return " AND ".join(parts) or "TRUE", tuple(values)
+def _ordered(query: ItemsQuery) -> str:
+    """ORDER BY and LIMIT of a page."""
+    text = ", ".join(map(_order, query.order))
+    limit = "" if query.limit is None else f" LIMIT {int(query.limit) + 1}"
+    return f" ORDER BY {text}{limit}" if text else limit
 
 
-def _within(collection: Collection, box: Box) -> Condition:
-    """The geometry's box meets the asked one; without a box, the point lies in it."""
-    geometry = collection.geometry
-    if geometry is None:
-        return "FALSE", ()
-    if geometry.bbox is not None:
-        west, south, east, north = map(quote, geometry.bbox)
-    elif geometry.point is not None:
-        west = east = quote(geometry.point[0])
-        south = north = quote(geometry.point[1])
-    else:
-        return "FALSE", ()
-    if box.west <= box.east:
-        sideways, values = f"{east} >= %s AND {west} <= %s", (box.west, box.east)
-    else:
-        sideways, values = f"({east} >= %s OR {west} <= %s)", (box.west, box.east)
-    return f"{sideways} AND {north} >= %s AND {south} <= %s", (*values, box.south, box.north)
+def _order(part: Order) -> str:
+    return f"{quote(part.name)}{' DESC' if part.is_descending else ''}"
 
 
-def _after(order: Sequence[Order], last: Sequence[Any]) -> Condition:
-    """Keyset paging: rows beyond the last one; NULL is lowest, as StarRocks orders it."""
-    alternatives: list[str] = []
-    values: list[Any] = []
-    for count, part in enumerate(order):
-        terms: list[str] = []
-        for earlier, value in zip(order[:count], last, strict=False):
-            text, bound = _same(earlier.name, value)
-            terms.append(text)
-            values += bound
-        text, bound = _beyond(part, last[count])
-        values += bound
-        alternatives.append(" AND ".join([*terms, text]))
-    return "(" + " OR ".join(f"({one})" for one in alternatives) + ")", tuple(values)
-
-
-def _same(name: str, value: Any) -> tuple[str, list[Any]]:
-    return (f"{quote(name)} IS NULL", []) if value is None else (f"{quote(name)} = %s", [value])
-
-
-def _beyond(part: Order, value: Any) -> tuple[str, list[Any]]:
-    name = quote(part.name)
-    if part.is_descending:
-        if value is None:
-            return "FALSE", []
-        return f"({name} < %s OR {name} IS NULL)", [value]
-    if value is None:
-        return f"{name} IS NOT NULL", []
-    return f"{name} > %s", [value]
-
-
-def _where(conditions: Sequence[Condition]) -> Condition:
-    if not conditions:
-        return "", ()
-    text = " AND ".join(f"({one})" for one, _ in conditions)
-    return f" WHERE {text}", tuple(value for _, values in conditions for value in values)
-
-
-def _naive(instant: datetime) -> datetime:
-    """StarRocks' DATETIME is UTC without a zone."""
-    return instant.astimezone(UTC).replace(tzinfo=None)
+def _table(collection: Collection) -> str:
+    return ".".join(quote(part) for part in collection.table.split("."))
