@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 from api.catalog.model import Collection
+from emdata.tabular.model import TableEncoder
 
 Row = Sequence[Any]
 
@@ -75,22 +76,6 @@ class Document:
         return next((str(one["href"]) for one in self.links if one["rel"] == "self"), "")
 
 
-class Encoder(Protocol):
-    """Turns rows into bytes as they come; one is used for one document."""
-
-    def begin(self) -> bytes:
-        """Return what stands before the rows."""
-        ...
-
-    def rows(self, rows: Sequence[Row]) -> bytes:
-        """Return what these rows add; it may be kept for later."""
-        ...
-
-    def end(self) -> bytes:
-        """Return what stands after the rows."""
-        ...
-
-
 @dataclass(frozen=True)
 class Format:
     """One format. ``media_types``: the first is the one that is sent.
@@ -104,7 +89,7 @@ class Format:
     title: str
     media_types: tuple[str, ...]
     suffix: str
-    encoder: Callable[[Document], Encoder]
+    encoder: Callable[[Document], TableEncoder]
     broken: bytes
     is_for: Callable[[Collection], bool] = lambda _collection: True
     is_download: bool = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.catalog.model import Collection
-from api.formats.model import Document, Encoder, Format, instant_text
+from api.formats.model import Document, Format, instant_text
 from emdata.tabular.csv import CsvEncoder
-from emdata.tabular.model import Column, Places, Table
+from emdata.tabular.model import Column, Places, Table, TableEncoder
 from emdata.tabular.parquet import ParquetEncoder
 from emdata.tabular.stream import ArrowEncoder
 
@@ -51,15 +51,15 @@ def _about(document: Document) -> dict[str, str]:
     return {f"emdata:{name}": value for name, value in about.items()}
 
 
-def _csv(document: Document) -> Encoder:
+def _csv(document: Document) -> TableEncoder:
     return CsvEncoder(table_of(document, is_placed=False))
 
 
-def _parquet(document: Document) -> Encoder:
+def _parquet(document: Document) -> TableEncoder:
     return ParquetEncoder(table_of(document, is_placed=True))
 
 
-def _arrow(document: Document) -> Encoder:
+def _arrow(document: Document) -> TableEncoder:
     return ArrowEncoder(table_of(document, is_placed=True))
 
 

@@ -38,6 +38,12 @@ class ApiSettings(BaseSettings):
         validation_alias=names("api_public_url"),
         description="address that links in answers begin with; empty: the one that was asked",
     )
+    bulk_url: str = Field(
+        "",
+        validation_alias=names("bulk_url"),
+        description="object storage for bulk files, such as s3://bucket/prefix or file:///folder; "
+        "empty: the data directory",
+    )
     api_limits: Literal["postgres", "redis"] = Field(
         "postgres",
         validation_alias=names("api_limits"),

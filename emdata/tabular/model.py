@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Kind = Literal["string", "integer", "number", "boolean", "date", "date-time", "json"]
 Row = Sequence[Any]
@@ -56,3 +56,19 @@ class Table:
         if not rows:
             return dict.fromkeys(self.layout, ())
         return dict(zip(self.layout, zip(*rows, strict=True), strict=True))
+
+
+class TableEncoder(Protocol):
+    """Turns rows into bytes as they come; one is used for one file."""
+
+    def begin(self) -> bytes:
+        """Return what stands before the rows."""
+        ...
+
+    def rows(self, rows: Sequence[Row]) -> bytes:
+        """Return what these rows add; it may be kept for later."""
+        ...
+
+    def end(self) -> bytes:
+        """Return what stands after the rows."""
+        ...
