@@ -27,6 +27,7 @@ def create_app(parts: Api) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         parts.access.start()
         yield
+        await parts.door.close()
         await parts.access.close()
         parts.hub.close()
         parts.reader.close()

@@ -14,6 +14,7 @@ from api.access.caller import Caller, anonymous
 from api.catalog.catalog import Catalog
 from api.reading.reader import Reader
 from api.streams.hub import Hub
+from api.submitting.door import Door
 from emdata.clock import Clock
 from emdata.settings import Settings
 
@@ -30,6 +31,7 @@ class Api:
     is_simulated: bool
     hub: Hub
     access: Access
+    door: Door
 
 
 def _api(request: HTTPConnection) -> Api:

@@ -24,12 +24,15 @@ TYPES: dict[str, tuple[int, str]] = {
     "not-found": (404, "There is nothing here"),
     "method-not-allowed": (405, "This method is not served here"),
     "not-acceptable": (406, "None of the accepted formats is served here"),
+    "too-slow": (408, "The request took too long to arrive"),
     "conflict": (409, "This conflicts with what is there"),
     "too-large": (413, "The body is too large"),
+    "unsupported-media-type": (415, "The body's media type is not read here"),
     "headers-too-large": (431, "The headers are too large"),
     "too-many-requests": (429, "Too many requests"),
     "too-expensive": (400, "The query costs too much"),
     "timed-out": (503, "The query took too long"),
+    "not-built": (503, "This is not built yet"),
     "unavailable": (503, "A part of the platform cannot be reached"),
     "internal": (500, "An error of ours"),
 }
@@ -80,6 +83,34 @@ def bad_parameter(name: str, value: object, allowed: str) -> Problem:
         value=shown,
         allowed=allowed,
     )
+
+
+_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What was wrong, and what is allowed"},
+    },
+}
+
+
+def documented(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """Return what a route's ``responses=`` says of problems that it can answer with."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status, title = TYPES[kind]
+        example = {"type": f"/problems/{kind}", "title": title, "status": status, "detail": "..."}
+        found = by_status.setdefault(
+            status,
+            {"description": title, "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}}},
+        )
+        found["content"][MEDIA_TYPE]["examples"][kind] = {"value": example}
+        if title not in found["description"]:
+            found["description"] += f"; {title.lower()}"
+    return by_status
 
 
 def add_handlers(app: FastAPI) -> None:

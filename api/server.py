@@ -12,6 +12,7 @@ from api.context import Api
 from api.reading.reader import Address, Reader
 from api.streams.hub import Hub, HubLimits
 from api.streams.tail import TailConfig
+from api.submitting.door import Door
 from emdata.clock import SystemClock
 from emdata.credentials import read_credentials
 from emdata.paths import paths_for
@@ -50,6 +51,9 @@ def parts_of(settings: Settings) -> Api:
         is_simulated=paths.mode == "simulator",
         hub=Hub(TailConfig(settings.kafka_servers), HubLimits()),
         access=Access.of(paths, engine, clock, credentials.audit_key),
+        door=Door(
+            (f"http://{settings.manager_host}:{settings.manager_port}",), credentials.api_push_key
+        ),
     )
 
 

@@ -1,0 +1,120 @@
+"""Emissions of organizations: the named form of what every submitted dataset offers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.responses import RedirectResponse
+
+from api.access.require import WritingCaller
+from api.access.visibility import visible_collection
+from api.context import TheApi
+from api.links import base_url, item_path
+from api.problems import Problem
+from api.submitting.body import JSON, NDJSON
+from api.submitting.model import Form
+from api.submitting.submit import submitted
+from emdata.contracts.emissions import DECIMALS, MAX_VALUE, NAME_PATTERN, Emission
+
+router = APIRouter(tags=["submitting"])
+EMISSIONS = Form(Emission, "camel")
+AGGREGATED = "aggregated_emission"
+_NAME = {"type": "string", "pattern": NAME_PATTERN.replace(r"\Z", "$")}
+_EMISSION = {
+    "type": "object",
+    "required": ["organizationId", "value"],
+    "additionalProperties": False,
+    "properties": {
+        "organizationId": {**_NAME, "description": "Your organization, or one of your tenants"},
+        "emissionId": {**_NAME, "description": "Made by the API where it is left out"},
+        "value": {
+            "type": "number",
+            "minimum": -MAX_VALUE,
+            "maximum": MAX_VALUE,
+            "description": f"At most {DECIMALS} decimal places",
+        },
+    },
+    "example": {"organizationId": "acme", "value": 12.5},
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"oneOf": [_EMISSION, {"type": "array", "items": _EMISSION}]}},
+            NDJSON: {"schema": {"type": "string"}},
+        },
+    }
+}
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="Names the request: sent again with the same, its items get the same ids",
+        min_length=1,
+        max_length=200,
+    ),
+]
+
+
+@router.post("/emissions", status_code=201, summary="Report emissions", openapi_extra=_BODY)
+async def report(
+    request: Request,
+    response: Response,
+    api: TheApi,
+    caller: WritingCaller,
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Take one emission, an array of them, or one a line; all or none.
+
+    Answered when they are safe on disk. An emission that is sent again under its ``emissionId``
+    replaces itself, so a retry counts once and another value corrects the first.
+    """
+    answer = await submitted(request, api, caller, EMISSIONS, idempotency_key)
+    if EMISSIONS.shown("emission_id") in answer:
+        path = item_path(Emission.dataset.name, answer["keys"][0])
+        response.headers["Location"] = base_url(request, api.settings) + path
+    return answer
+
+
+@router.get("/emissions", summary="Reported emissions", status_code=307)
+async def emissions(request: Request, api: TheApi) -> RedirectResponse:
+    """Go to the items of the collection of emissions, with the same parameters."""
+    return _items(request, api, Emission.dataset.name)
+
+
+@router.get("/emissions/aggregated", summary="Totals by organization and month", status_code=307)
+async def aggregated(request: Request, api: TheApi) -> RedirectResponse:
+    """Go to the items of the collection of totals, with the same parameters."""
+    return _items(request, api, AGGREGATED)
+
+
+def _items(request: Request, api: TheApi, collection: str) -> RedirectResponse:
+    query = f"?{request.url.query}" if request.url.query else ""
+    base = base_url(request, api.settings)
+    return RedirectResponse(f"{base}/collections/{collection}/items{query}", 307)
+
+
+@router.post("/collections/{collection_id}/items", status_code=201, summary="Submit items")
+async def submit(
+    collection_id: str,
+    request: Request,
+    api: TheApi,
+    caller: WritingCaller,
+    idempotency_key: IdempotencyKey = None,
+) -> dict[str, Any]:
+    """Take records of a dataset that organizations submit, in its contract's field names.
+
+    An object, an array, or one object a line; all or none, answered when they are safe on disk.
+    """
+    collection = visible_collection(api.catalog, collection_id, caller)
+    record = collection.record
+    if record is None or record.dataset.submitted is None:
+        taken = ", ".join(
+            one.id for one in api.catalog if one.record and one.record.dataset.submitted
+        )
+        raise Problem(
+            "method-not-allowed",
+            f"{collection.id} takes no items; allowed: {taken}",
+            headers={"Allow": "GET"},
+        )
+    return await submitted(request, api, caller, Form(record), idempotency_key)

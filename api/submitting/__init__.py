@@ -1,0 +1,1 @@
+"""Records that organizations submit: read and checked here, made durable by the stream manager."""
