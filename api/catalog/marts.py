@@ -56,14 +56,18 @@ _KNOWN = frozenset({*_COLUMN_LISTS, "title", "terms", "is_live", "tenant"})
 def mart_collections(models: Path, database: str) -> Iterator[Collection]:
     """Yield the public models of a dbt project's ``models`` folder, built into ``database``.
 
+    Its sources too, such as the windows that Flink keeps, which lie in a database of their own.
     Raises ContractError for a declaration that names what is not there.
     """
     for file in sorted(models.rglob("_*.yml")):
         document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        for model in document.get("models") or ():
+        tables = [(database, model) for model in document.get("models") or ()]
+        for source in document.get("sources") or ():
+            tables += [(source["schema"], table) for table in source["tables"]]
+        for schema, model in tables:
             declared = (model.get("config") or {}).get("meta", {}).get("api")
             if declared is not None:
-                yield _collection(model, declared, database, file.parent.name)
+                yield _collection(model, declared, schema, file.parent.name)
 
 
 def _collection(
