@@ -17,6 +17,12 @@ _NOT_METRICS = re.compile(
     r"|\b(?:sum|max|min|by|and|or|unless|bool|offset)\b"
     r"|\d[\d.]*[a-z]*"
 )
+# Served by Flink's own reporter; tests/containers asks a running JobManager for them.
+OF_FLINK = {
+    "flink_jobmanager_numRegisteredTaskManagers",
+    "flink_jobmanager_job_numberOfCompletedCheckpoints",
+    "flink_jobmanager_job_numRestarts",
+}
 _SUFFIXES = {
     "counter": ("_total",),
     "gauge": ("",),

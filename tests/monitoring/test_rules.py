@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from emdata.settings import REPOSITORY, Settings, environment_names
-from tests.monitoring.expressions import metrics_in, served
+from tests.monitoring.expressions import OF_FLINK, metrics_in, served
 
 MONITORING = REPOSITORY / "monitoring" / "prometheus"
 RUNBOOKS = REPOSITORY / "docs" / "runbooks"
@@ -39,7 +39,7 @@ def rule_of(name: str) -> dict[str, Any]:
 def test_an_alert_asks_for_metrics_that_are_served(name: str) -> None:
     used = metrics_in(rule_of(name)["expr"])
     assert used
-    assert used - OF_PROMETHEUS <= served()
+    assert used - OF_PROMETHEUS - OF_FLINK <= served()
 
 
 @pytest.mark.parametrize("name", sorted(names()))
@@ -96,6 +96,7 @@ def promtool(*arguments: str | Path) -> None:
 def test_promtool_accepts_rules_and_configuration() -> None:
     promtool("check", "rules", *RULES)
     promtool("check", "config", MONITORING / "prometheus.yml")
+    promtool("check", "config", MONITORING / "containers.yml")
 
 
 @pytest.mark.system("promtool")
