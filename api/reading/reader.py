@@ -1,144 +1,197 @@
-"""A pool of connections to StarRocks, used from threads so that the event loop never waits."""
+"""Statements on StarRocks, run in threads so that the event loop never waits.
+
+Pages and exports have lanes of their own: a flood of exports leaves the small reads as fast as they
+were. Within a lane the caller's priority counts (``Policy.priority``).
+"""
 
 from __future__ import annotations
 
 import asyncio
-import queue
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import pymysql
-import pymysql.cursors
 
-from api.problems import Problem
 from api.query.model import Statement
+from api.reading.connections import Address, Connection, Pool
+from api.reading.errors import judge
+from api.reading.lane import Lane
+from api.reading.rows import Broken, Refused, Row
 from emdata.errors import WarehouseUnavailable
 from emdata.warehouse import translate
 
-Row = tuple[Any, ...]
-TIMED_OUT = "query_timeout"
+__all__ = ["Address", "Reader", "Row"]
 
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Address:
-    """Where StarRocks is and who asks; a user who may only read."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    connect_seconds: float = 5.0
+T = TypeVar("T")
+DEFAULT_PRIORITY = 3
+WAIT_SECONDS = 10.0
+"""How long a page waits for a connection; exports wait three times as long."""
+PAGE_ROWS = 10_000
+_FAILURES = (pymysql.MySQLError, Broken, Refused, OSError)
 
 
 class Reader:
-    """Runs statements, at most ``connections`` at a time."""
+    """Runs statements, at most ``connections`` pages and ``exports`` exports at a time.
 
-    def __init__(self, address: Address, connections: int) -> None:
-        self._address = address
-        self._free: queue.LifoQueue[pymysql.connections.Connection[Any]] = queue.LifoQueue()
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="starrocks")
+    ``exports`` None: a quarter as many as pages, at least two.
+    """
 
-    async def rows(self, statement: Statement, *, seconds: float = 10.0) -> list[Row]:
+    def __init__(self, address: Address, connections: int, exports: int | None = None) -> None:
+        export_places = max(2, connections // 4) if exports is None else exports
+        self._pool = Pool(address)
+        self._pages, self._exports = Lane(connections), Lane(export_places)
+        # One thread more each: to end what was left behind, while all others are busy.
+        self._page_threads = ThreadPoolExecutor(connections + 1, thread_name_prefix="pages")
+        self._export_threads = ThreadPoolExecutor(export_places + 1, thread_name_prefix="exports")
+
+    async def rows(
+        self,
+        statement: Statement,
+        *,
+        seconds: float = 10.0,
+        priority: int = DEFAULT_PRIORITY,
+    ) -> list[Row]:
         """Return all rows.
 
-        Raises Problem ``timed-out`` beyond ``seconds``, WarehouseUnavailable and WarehouseError.
+        Raises Problem ``timed-out`` beyond ``seconds``, ``not-built`` for a table that is not there
+        yet, ``unavailable`` when all connections stay busy; WarehouseUnavailable, WarehouseError.
         """
-        rows: list[Row] = await self._run(lambda: self._fetch(statement, seconds))
-        return rows
+        async with self._pages.place(priority, WAIT_SECONDS):
+            work = _Work(self._pool, statement, seconds, PAGE_ROWS)
+            return await self._guarded(work, work.all_rows, self._page_threads)
 
     async def stream(
-        self, statement: Statement, *, seconds: float = 60.0, size: int = 2000
+        self,
+        statement: Statement,
+        *,
+        seconds: float = 60.0,
+        size: int = 2000,
+        priority: int = DEFAULT_PRIORITY,
     ) -> AsyncIterator[list[Row]]:
-        """Yield the rows in batches of ``size``; nothing more is held than two of them.
+        """Yield the rows in batches of ``size``; what is not taken yet stays with StarRocks.
 
-        Raises as ``rows``.
+        Ends the query when the iteration is given up. Raises as ``rows``.
         """
-        connection = await self._run(self._take)
-        is_whole = False
-        try:
-            cursor = await self._run(lambda: self._open(connection, statement, seconds))
-            while batch := await self._run(lambda: list(cursor.fetchmany(size))):
-                yield batch
-            is_whole = True
-        finally:
-            if is_whole:
-                self._free.put(connection)
-            else:
-                # Rows are still on the way: closing the socket ends the query.
-                connection.close()
+        async with self._exports.place(priority, 3 * WAIT_SECONDS):
+            work = _Work(self._pool, statement, seconds, size)
+            try:
+                while batch := await self._guarded(work, work.next_rows, self._export_threads):
+                    yield batch
+            finally:
+                if not work.is_whole:
+                    self._give_up(work)
 
     def close(self) -> None:
         """Close every free connection; running statements end with their threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        with suppress(queue.Empty):
-            while True:
-                self._free.get_nowait().close()
+        self._page_threads.shutdown(wait=False, cancel_futures=True)
+        self._export_threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.close()
 
-    async def _run(self, work: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    def _fetch(self, statement: Statement, seconds: float) -> list[Row]:
-        connection = self._take()
+    async def _guarded(self, work: _Work, step: Callable[[], T], threads: ThreadPoolExecutor) -> T:
+        """Run a step of the work in a thread; when nobody waits any more, end the query."""
         try:
-            cursor = self._open(connection, statement, seconds)
-            rows = list(cursor.fetchall())
-        except BaseException:
-            connection.close()
+            return await asyncio.get_running_loop().run_in_executor(threads, step)
+        except asyncio.CancelledError:
+            self._give_up(work)
             raise
-        self._free.put(connection)
-        return rows
 
-    def _open(
-        self,
-        connection: pymysql.connections.Connection[Any],
-        statement: Statement,
-        seconds: float,
-    ) -> Any:
-        cursor = connection.cursor(pymysql.cursors.SSCursor)
+    def _give_up(self, work: _Work) -> None:
+        number = work.abandon()
+        if number is not None:
+            # A closed socket is noticed by StarRocks late or never.
+            self._page_threads.submit(self._pool.kill, number)
+
+
+class _Work:
+    """One statement, from taking a connection to giving it back. Its steps run in threads."""
+
+    def __init__(self, pool: Pool, statement: Statement, seconds: float, size: int) -> None:
+        self._pool, self._statement = pool, statement
+        self._seconds, self._size = seconds, size
+        self._connection: Connection | None = None
+        self._batches: Iterator[list[Row]] | None = None
+        self._first: list[Row] | None = None
+        self._is_abandoned = False
+        self.is_whole = False
+
+    def all_rows(self) -> list[Row]:
+        """Return every row."""
+        found = self.next_rows()
+        while batch := self.next_rows():
+            found += batch
+        return found
+
+    def next_rows(self) -> list[Row]:
+        """Return the next batch; nothing behind the last one."""
+        if self.is_whole:
+            return []
         try:
-            cursor.execute(f"SET query_timeout = {max(1, round(seconds))}")
-            cursor.execute(statement.sql, _bound(statement.values))
-        except pymysql.MySQLError as error:
-            raise _judge(error) from error
-        return cursor
+            if self._batches is None:
+                return self._begin()
+            return self._next(self._batches)
+        except _FAILURES as error:
+            self._end()
+            raise judge(error, self._seconds) from error
 
-    def _take(self) -> pymysql.connections.Connection[Any]:
-        with suppress(queue.Empty):
-            while True:
-                connection = self._free.get_nowait()
-                if _is_alive(connection):
-                    return connection
-        address = self._address
+    def abandon(self) -> int | None:
+        """Close the connection under a running statement; returns its number, if it has one."""
+        self._is_abandoned = True
+        connection = self._connection
+        if connection is None or self.is_whole:
+            return None
+        number = connection.id
+        connection.close()
+        self.is_whole = True
+        return number
+
+    def _begin(self) -> list[Row]:
+        """Run the statement; once more when the connection was one that the server had ended."""
+        connection = self._open()
         try:
-            return pymysql.connect(
-                host=address.host,
-                port=address.port,
-                user=address.user,
-                password=address.password,
-                connect_timeout=address.connect_seconds,
-                autocommit=True,
-            )
-        except pymysql.MySQLError as error:
-            raise WarehouseUnavailable(f"StarRocks: {error}") from error
+            return self._next(self._start(connection))
+        except _FAILURES as error:
+            self._end()
+            if connection.is_new or self._is_abandoned or not _is_lost(error):
+                raise
+        # A restarted server has ended the others too.
+        self._pool.drop_free()
+        self.is_whole = False
+        return self._next(self._start(self._open()))
+
+    def _open(self) -> Connection:
+        self._connection = self._pool.take()
+        if self._is_abandoned:
+            self._end()
+            raise Broken("nobody waits for this any more")
+        return self._connection
+
+    def _start(self, connection: Connection) -> Iterator[list[Row]]:
+        self._batches = connection.run(self._statement, self._seconds, self._size)
+        return self._batches
+
+    def _next(self, found: Iterator[list[Row]]) -> list[Row]:
+        batch = next(found, None)
+        if batch is None:
+            connection, self._connection = self._connection, None
+            self.is_whole = True
+            if connection is not None:
+                self._pool.give_back(connection)
+            return []
+        return batch
+
+    def _end(self) -> None:
+        """Throw the connection away: nobody knows what is still on its way."""
+        connection, self._connection = self._connection, None
+        self.is_whole = True
+        if connection is not None:
+            connection.close()
 
 
-def _bound(values: Sequence[Any]) -> Sequence[Any] | None:
-    return values or None
-
-
-def _is_alive(connection: pymysql.connections.Connection[Any]) -> bool:
-    try:
-        connection.ping(reconnect=False)
-    except pymysql.MySQLError:
+def _is_lost(error: Exception) -> bool:
+    """Whether the server had ended the connection before it took the statement."""
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
         return False
-    return True
-
-
-def _judge(error: pymysql.MySQLError) -> Exception:
-    text = str(error.args[1]) if len(error.args) > 1 else str(error)
-    if TIMED_OUT in text.lower() or "timeout" in text.lower():
-        return Problem("timed-out", "the query reached its time limit; ask for less at once")
-    return translate(error)
+    if isinstance(error, pymysql.MySQLError):
+        return isinstance(translate(error), WarehouseUnavailable)
+    return isinstance(error, Broken | OSError)
