@@ -107,20 +107,24 @@ class Form:
     ) -> tuple[list[Item], list[Fault]]:
         """Return the valid items and what is wrong with the others.
 
-        retry: names this request; the same again gives the same ids.
+        retry: names this request; the same again gives the same ids. Raises ContractError for a
+        dataset that nobody submits.
         """
+        decode = self.decoder.decode
         items: list[Item] = []
         faults: list[Fault] = []
         for index, raw in enumerate(rows):
             try:
-                items.append(self._item(raw, index, received_at, retry))
+                items.append(self._item(decode(raw), index, received_at, retry))
             except (msgspec.MsgspecError, ContractError, RecursionError, ValueError) as error:
                 faults.append(Fault(index, self._field_of(error), str(error)))
         faults.extend(_repeated(items))
         return items, faults
 
-    def _item(self, raw: msgspec.Raw, index: int, received_at: datetime, retry: str | None) -> Item:
-        given = msgspec.structs.asdict(self.decoder.decode(raw))
+    def _item(
+        self, decoded: msgspec.Struct, index: int, received_at: datetime, retry: str | None
+    ) -> Item:
+        given = msgspec.structs.asdict(decoded)
         made, declared = given[self.declared.made], self.declared
         if made is None:
             made = _id(retry, index)
