@@ -7,8 +7,7 @@ rather than left out, and says how it was matched.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -49,41 +48,49 @@ async def in_force_at(
         return []
     ids = sorted({row["alert_id"] for row in rows})
     details: dict[str, dict[str, Any]] = {}
+    naming: set[str] = set()
     for at in range(0, len(ids), ROWS_AT_A_TIME):
-        part = statements.alert_details(ids[at : at + ROWS_AT_A_TIME])
-        details |= {row["alert_id"]: row for row in await dicts(reader, part, seconds)}
+        part = ids[at : at + ROWS_AT_A_TIME]
+        found = await dicts(reader, statements.alert_details(part), seconds)
+        details |= {row["alert_id"]: row for row in found}
+        named = statements.alerts_naming(place.county_fips, part)
+        naming |= {row["alert_id"] for row in await dicts(reader, named, seconds)}
     zones = sorted({row["zone_code"] for row in rows if row["county_fips"] is None})
     counties = await _counties(reader, database, zones, seconds)
     best: dict[tuple[str, str], tuple[Match, dict[str, Any]]] = {}
     for row in rows:
-        match = match_of(row, details.get(row["alert_id"], {}), counties, place)
+        geojson = details.get(row["alert_id"], {}).get("geometry")
+        match = match_of(row, geojson, counties, naming, place)
         if match is None:
             continue
         key = (row["event_key"], row["alert_id"])
         if key not in best or RANKS[match] < RANKS[best[key][0]]:
             best[key] = (match, row)
-    found = [_feature(row, details.get(row["alert_id"], {}), match) for match, row in best.values()]
-    return sorted(found, key=_urgency)
+    shown = [_feature(row, details.get(row["alert_id"], {}), match) for match, row in best.values()]
+    return sorted(shown, key=_urgency)
 
 
 def match_of(
     row: Mapping[str, Any],
-    detail: Mapping[str, Any],
+    geojson: str | None,
     counties: Mapping[str, frozenset[str]],
+    naming: Collection[str],
     place: Place,
 ) -> Match | None:
-    """Return how a message's area concerns a place; None: not at all."""
+    """Return how a message's area concerns a place; None: not at all.
+
+    counties: of the zones whose counties are known. naming: messages that name the county.
+    """
     known = counties.get(row["zone_code"])
     area: Match | None = None
     if row["county_fips"] == place.county_fips:
         area = "county"
     elif row["county_fips"] is None and known is not None and place.county_fips in known:
         area = "zone"
-    elif row["county_fips"] is None and known is None:
-        same = json.loads(detail.get("same_codes") or "[]")
-        area = "message" if any(str(code)[-5:] == place.county_fips for code in same) else None
+    elif row["county_fips"] is None and known is None and row["alert_id"] in naming:
+        area = "message"
     if area is not None and place.longitude is not None and place.latitude is not None:
-        inside = _is_inside(detail.get("geometry"), place.longitude, place.latitude)
+        inside = _is_inside(geojson, place.longitude, place.latitude)
         return "polygon" if inside else area
     return area
 

@@ -33,20 +33,18 @@ _FORCE_COLUMNS = (
     "urgency", "certainty", "message_type", "headline", "sender_name", "sent_at", "onset_at",
     "has_begun", "expires_at", "hazard_ends_at", "in_force_until", "accepted_at", "is_simulated",
 )  # fmt: skip
-_DETAIL_COLUMNS = ("alert_id", "same_codes", "instruction", "geometry")
-# Of a message, every area has the same SAME codes, and the newest version counts.
+_DETAIL_COLUMNS = ("alert_id", "instruction", "geometry")
 _DETAILS = """
-SELECT a.alert_id, z.same_codes, a.instruction, a.geometry
+SELECT alert_id, instruction, geometry
 FROM (
     SELECT alert_id, instruction, geometry, ROW_NUMBER() OVER (
         PARTITION BY record_key ORDER BY record_version DESC, seq DESC, writer DESC) AS place
     FROM raw_data.nws_alerts WHERE alert_id IN ({marks})
-) AS a
-LEFT JOIN (
-    SELECT alert_id, MAX(same_codes) AS same_codes
-    FROM raw_data.nws_alert_zones WHERE alert_id IN ({marks}) GROUP BY alert_id
-) AS z ON a.alert_id = z.alert_id
-WHERE a.place = 1"""
+) AS versions
+WHERE place = 1"""
+_NAMING = """
+SELECT DISTINCT alert_id FROM raw_data.nws_alert_zones
+WHERE zone_code = %s AND alert_id IN ({marks})"""
 _DISASTERS = """
 SELECT state, YEAR(declared_on) AS year, declaration_type,
   COUNT(DISTINCT disaster_number) AS declarations,
@@ -93,9 +91,15 @@ def in_force(db: str, state: str) -> Statement:
 
 
 def alert_details(ids: Sequence[str]) -> Statement:
-    """Return the SELECT of SAME codes, instruction and geometry of messages."""
+    """Return the SELECT of the newest version's instruction and geometry of messages."""
     marks = ", ".join(["%s"] * len(ids))
-    return Statement(_DETAILS.format(marks=marks), (*ids, *ids), _DETAIL_COLUMNS)
+    return Statement(_DETAILS.format(marks=marks), tuple(ids), _DETAIL_COLUMNS)
+
+
+def alerts_naming(county_fips: str, ids: Sequence[str]) -> Statement:
+    """Return the SELECT of those messages that name a county among all of their areas."""
+    marks = ", ".join(["%s"] * len(ids))
+    return Statement(_NAMING.format(marks=marks), (f"S{county_fips}", *ids), ("alert_id",))
 
 
 def zones_of_counties(db: str, zones: Sequence[str]) -> Statement:

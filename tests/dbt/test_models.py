@@ -8,8 +8,13 @@ from decimal import Decimal
 
 import pytest
 
+from api.problems import Problem
+from api.reading.reader import Address, Reader
+from api.summaries.alerts import in_force_at
+from api.summaries.places import find_place
+from emdata.warehouse import Warehouse
 from tests.dbt import cases, oracle
-from tests.dbt.conftest import World, dbt, results_of
+from tests.dbt.conftest import PASSWORD, World, dbt, results_of
 from tests.dbt.grammar import keys_and_columns, reserved_names, statements
 from tests.dbt.landing import land
 
@@ -342,3 +347,31 @@ def test_key_columns_come_first_in_every_table_made_from_a_query(world: World) -
     wrong = {name: keys for name, (keys, columns) in found.items() if keys != columns}
     assert wrong == {}
     assert sum(bool(keys) for keys, _ in found.values()) >= 10
+
+
+async def test_the_api_tells_what_is_in_force_at_a_place_within_seconds_of_landing(
+    world: World, warehouse: tuple[Warehouse, int]
+) -> None:
+    say = cases.Alerts(datetime.now(tz=world.now.tzinfo))
+    say.send("named-1", "named", ["COC019"], sent=-0.02, severity="Minor")
+    say.send("unknown-zone-1", "unknown-zone", ["COZ777"], sent=-0.02, same=("008019", "008031"))
+    land(world.warehouse, say.landed, first_seq=900_000)
+    reader = Reader(Address("127.0.0.1", warehouse[1], "root", PASSWORD), 2)
+    try:
+        place = await find_place(reader, "emergency_data", "08019", None, None, seconds=30)
+        found = await in_force_at(reader, "emergency_data", place, seconds=30)
+        # A point is in the county around it; the ocean is in none.
+        boulder = await find_place(reader, "emergency_data", None, 40.02, -105.27, seconds=30)
+        with pytest.raises(Problem) as problem:
+            await find_place(reader, "emergency_data", None, 0.0, 0.0, seconds=30)
+    finally:
+        reader.close()
+    ours = {"named", "unknown-zone"}
+    shown = [(one["properties"]["event_key"], one["properties"]["match"]) for one in found]
+    # The most severe first; a zone whose counties nobody told yet is shown by its message.
+    assert [one for one in shown if one[0] in ours] == [
+        ("unknown-zone", "message"),
+        ("named", "county"),
+    ]
+    assert (boulder.county_fips, boulder.state) == ("08013", "CO")
+    assert problem.value.status == 404
