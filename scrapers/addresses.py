@@ -30,7 +30,11 @@ def is_public(address: str) -> bool:
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Network backend that refuses private addresses but for those it was told of."""
+    """Network backend that refuses private addresses but for those it was told of.
+
+    allowed: (address, port) pairs; a host's name stands for whatever address it has, as that of the
+    simulator in a container.
+    """
 
     def __init__(self, allowed: Iterable[Address] = ()) -> None:
         self._inner = httpcore2.AnyIOBackend()
@@ -70,7 +74,8 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
             raise httpcore2.ConnectError(f"cannot resolve {host}: {error}") from error
         addresses = [str(answer[4][0]) for answer in found]
         for address in addresses:
-            if (address, port) not in self._allowed and not is_public(address):
+            known = {(address, port), (host, port)} & self._allowed
+            if not known and not is_public(address):
                 raise UnsafeAddress(
                     f"{host} resolves to {address}, port {port}: "
                     "a source must have a public address"

@@ -123,6 +123,15 @@ async def test_fault_35_a_redirect_to_a_private_address_is_refused(location: str
             await http.get(server.base)
 
 
+async def test_the_simulator_may_have_a_name_as_in_a_container() -> None:
+    async with raw_server(_well) as server:
+        port = str(server.port)
+        environ = {"EMDATA_SIMULATOR_HOST": "localhost", "EMDATA_SIMULATOR_PORT": port}
+        settings = load_settings(environ, env_file=None)
+        async with HttpClient.from_settings(settings, "simulator", SystemClock()) as http:
+            assert (await http.get("https://api.example.org/x")).body == b"well"
+
+
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "gopher://example.org/", "ftp://x/"])
 async def test_fault_35_a_redirect_to_another_scheme_is_refused(location: str) -> None:
     async def sideways(exchange: Exchange) -> None:
