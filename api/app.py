@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -14,7 +15,12 @@ import api.routers
 from api.access.gate import Gate
 from api.access.headers import SecurityHeaders
 from api.context import Api
+from api.fairness.layer import EarlyRefusal, FairnessLayer
+from api.formats.compression import Compression
 from api.problems import add_handlers
+from api.serving.connections import LIMITS, connection_limits
+from api.serving.sizes import Sizes
+from api.usage.layer import UsageLayer
 
 DESCRIPTION = """Public data about emergencies in the United States: disasters, weather alerts,
 drought, fire detections, observed weather. Every number carries its origin and its age."""
@@ -24,9 +30,13 @@ def create_app(parts: Api) -> FastAPI:
     """Return the application; every module of ``api.routers`` is served."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         parts.access.start()
-        yield
+        await parts.fairness.limiter.start()
+        await parts.usage.start()
+        yield {LIMITS: connection_limits(parts.settings)}
+        await parts.usage.stop()
+        await parts.fairness.limiter.stop()
         await parts.door.close()
         await parts.access.close()
         parts.hub.close()
@@ -53,10 +63,23 @@ def create_app(parts: Api) -> FastAPI:
 def layers(parts: Api) -> list[Middleware]:
     """Return what surrounds every route, outermost first.
 
-    Usage, sizes, security headers, identity (who calls), fairness (what they may), compression.
+    Usage, security headers, early refusal, sizes, identity (who calls), fairness (what they may),
+    compression.
     """
     settings = parts.settings
+    fairness, usage = parts.fairness, parts.usage
     return [
+        Middleware(
+            UsageLayer,
+            ledger=usage.ledger,
+            networks=fairness.networks,
+            clock=parts.clock,
+            access_log=usage.access_log,
+        ),
         Middleware(SecurityHeaders, is_https=settings.api_public_url.startswith("https://")),
+        Middleware(EarlyRefusal, fairness=fairness),
+        Middleware(Sizes, body_bytes=settings.api_body_bytes),
         Middleware(Gate, access=parts.access, is_every_request_audited=settings.audit_logging),
+        Middleware(FairnessLayer, fairness=fairness),
+        Middleware(Compression),
     ]

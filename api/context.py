@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -12,9 +12,13 @@ from starlette.requests import HTTPConnection
 from api.access.access import Access
 from api.access.caller import Caller, anonymous
 from api.catalog.catalog import Catalog
+from api.fairness.fairness import Fairness
+from api.query.extents import Extents
 from api.reading.reader import Reader
 from api.streams.hub import Hub
 from api.submitting.door import Door
+from api.usage.usage import Usage
+from emdata.bulk.shelf import Shelf
 from emdata.clock import Clock
 from emdata.settings import Settings
 
@@ -31,7 +35,11 @@ class Api:
     is_simulated: bool
     hub: Hub
     access: Access
+    fairness: Fairness
+    usage: Usage
     door: Door
+    shelf: Shelf
+    extents: Extents = field(default_factory=Extents)
 
 
 def _api(request: HTTPConnection) -> Api:

@@ -40,9 +40,6 @@ LIMITS_LOCAL = Counter(
 )
 USAGE_PENDING = Gauge(
     "emdata_api_usage_pending",
-    "Lines of usage that the stream manager does not have yet",
-    multiprocess_mode="livesum",
-)
-USAGE_LOST = Counter(
-    "emdata_api_usage_lost_total", "Lines of usage given up because the disk would not keep them"
+    "Files of usage that the stream manager does not have yet",
+    multiprocess_mode="livemax",
 )

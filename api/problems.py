@@ -28,6 +28,7 @@ TYPES: dict[str, tuple[int, str]] = {
     "conflict": (409, "This conflicts with what is there"),
     "too-large": (413, "The body is too large"),
     "unsupported-media-type": (415, "The body's media type is not read here"),
+    "bad-range": (416, "The range lies outside of the file"),
     "headers-too-large": (431, "The headers are too large"),
     "too-many-requests": (429, "Too many requests"),
     "too-expensive": (400, "The query costs too much"),

@@ -9,10 +9,15 @@ from api.access.access import Access
 from api.app import create_app
 from api.catalog.catalog import Catalog
 from api.context import Api
+from api.fairness.fairness import Fairness
 from api.reading.reader import Address, Reader
+from api.serving.metrics_server import serve_metrics, share_metrics
+from api.serving.protocol import GuardedProtocol
 from api.streams.hub import Hub, HubLimits
 from api.streams.tail import TailConfig
 from api.submitting.door import Door
+from api.usage.usage import Usage
+from emdata.bulk.shelf import Shelf
 from emdata.clock import SystemClock
 from emdata.credentials import read_credentials
 from emdata.paths import paths_for
@@ -20,7 +25,10 @@ from emdata.settings import Settings, load_settings
 from emdata.state.database import connect, dsn_of
 from emdata.telemetry import configure_logging
 
-HEADER_BYTES = 32 << 10
+WEBSOCKET_BYTES = 64 << 10
+BACKLOG = 4096
+KEEP_ALIVE_SECONDS = 15
+METRICS_FOLDER = "api-metrics"
 STOP_SECONDS = 8
 
 
@@ -40,7 +48,8 @@ def parts_of(settings: Settings) -> Api:
         settings.starrocks_user,
         credentials.starrocks_password,
     )
-    engine = connect(dsn_of(settings, credentials.postgres_password))
+    dsn = dsn_of(settings, credentials.postgres_password)
+    engine = connect(dsn)
     clock = SystemClock()
     return Api(
         settings=settings,
@@ -51,25 +60,41 @@ def parts_of(settings: Settings) -> Api:
         is_simulated=paths.mode == "simulator",
         hub=Hub(TailConfig(settings.kafka_servers), HubLimits()),
         access=Access.of(paths, engine, clock, credentials.audit_key),
+        fairness=Fairness.of(settings, dsn, clock),
+        usage=Usage.of(paths, credentials.ingest_token),
         door=Door(
             (f"http://{settings.manager_host}:{settings.manager_port}",), credentials.api_push_key
         ),
+        shelf=Shelf.of(paths),
     )
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    uvicorn.run(
-        "api.server:build",
-        factory=True,
-        host=settings.api_host,
-        port=settings.api_port,
-        workers=settings.api_workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Anybody could write X-Forwarded-For; see EMDATA_API_TRUSTED_PROXIES.
-        proxy_headers=False,
-        h11_max_incomplete_event_size=HEADER_BYTES,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+    """Serve until SIGTERM or SIGINT.
+
+    Raises ServiceError when the metrics' port is taken.
+    """
+    folder = paths_for(settings).run / METRICS_FOLDER if settings.api_workers > 1 else None
+    if folder is not None:
+        share_metrics(folder)
+    stop_metrics = serve_metrics(settings.api_metrics_host, settings.api_metrics_port, folder)
+    try:
+        uvicorn.run(
+            "api.server:build",
+            factory=True,
+            host=settings.api_host,
+            port=settings.api_port,
+            workers=settings.api_workers,
+            http=GuardedProtocol,
+            ws_max_size=WEBSOCKET_BYTES,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Anybody could write X-Forwarded-For; see EMDATA_API_TRUSTED_PROXIES.
+            proxy_headers=False,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    finally:
+        stop_metrics()

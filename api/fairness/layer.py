@@ -10,32 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import metrics
 from api.access.caller import Caller, anonymous
 from api.fairness.budget import Budget, Decision
+from api.fairness.fairness import Fairness
 from api.fairness.headers import limit_headers
-from api.fairness.limiter import Limiter
-from api.fairness.networks import Networks, address_of
-from api.fairness.refusals import Refusals
-from api.fairness.slots import Crowded, Slot, Slots
+from api.fairness.slots import Crowded, Slot
 from api.problems import Problem
-from emdata.clock import Clock
 
 FREE = ("/health", "/ready", "/assets/", "/favicon.ico")
 """Paths that cost no token: probes, and the files of the front page."""
 STREAMED = b"text/event-stream"
 TRY_AGAIN_LATER = 1013  # RFC 6455 registry: code of a closed WebSocket
-
-
-class Fairness:
-    """What both layers share: limits, slots and refusals of one process."""
-
-    def __init__(self, limiter: Limiter, networks: Networks, slots: Slots, clock: Clock) -> None:
-        self.limiter, self.networks, self.slots, self.clock = limiter, networks, slots, clock
-        self.refusals = Refusals()
-
-    def payer(self, caller: Caller, scope: Scope) -> str:
-        """Return whose limits a request counts against: an organization, or a network of nobody."""
-        if caller.is_anonymous:
-            return f"network:{self.networks.name(address_of(scope))}"
-        return f"organization:{caller.organization}"
 
 
 class EarlyRefusal:

@@ -7,10 +7,10 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC
+from typing import Protocol
 
 from api import metrics
-from api.fairness.budget import Account, Budget, Decision, Grant, Want
+from api.fairness.budget import DAY_SECONDS, Account, Budget, Decision, Grant, Want
 from api.fairness.networks import Networks
 from api.fairness.stores import Store
 from emdata.clock import Clock
@@ -25,6 +25,36 @@ AGAIN_SECONDS = 2.0  # how often a store that is away is tried again
 SWEEP_SECONDS = 0.5
 PRUNE_SECONDS = 3600.0
 ROUNDS = 3  # how often one request asks for a token that others got
+
+
+class Limits(Protocol):
+    """What decides whether one more request of somebody may go on."""
+
+    async def start(self) -> None:
+        """Begin, in the event loop that decides."""
+        ...
+
+    async def stop(self) -> None:
+        """End."""
+        ...
+
+    async def take(self, key: str, budget: Budget) -> Decision:
+        """Return whether one more request of a bucket may go on."""
+        ...
+
+
+class NoLimits:
+    """Lets everything pass: something in front of this process limits already."""
+
+    async def start(self) -> None:
+        """See Limits."""
+
+    async def stop(self) -> None:
+        """See Limits."""
+
+    async def take(self, key: str, budget: Budget) -> Decision:
+        """See Limits."""
+        return Decision(True, "minute", 0.0, budget.burst, budget.per_day, DAY_SECONDS)
 
 
 class Limiter:
@@ -72,7 +102,7 @@ class Limiter:
         await self._store.close()
 
     async def take(self, key: str, budget: Budget) -> Decision:
-        """Return whether one more request of a bucket may go on; waits only for an empty lease."""
+        """See Limits; waits only for an empty lease."""
         now = self._clock.monotonic()
         account = self._account(key, budget, now)
         for _ in range(ROUNDS):
@@ -178,15 +208,14 @@ class Limiter:
 
     async def _keep_house(self, now: float) -> None:
         """Use the salt of the day, forget old buckets, and find a store again that was away."""
-        today = self._clock.now().astimezone(UTC).date()
-        self._networks.forget(today)
-        is_due = now >= self._next_prune or not self._networks.is_salted(today)
+        day = self._networks.needs_salt()
+        is_due = now >= self._next_prune or day is not None
         if not (is_due if self._is_shared else now >= self._retry_at):
             return
         try:
             async with asyncio.timeout(2 * ANSWER_SECONDS):
-                if not self._networks.is_salted(today):
-                    self._networks.use(today, await self._store.salt(today))
+                if day is not None:
+                    self._networks.use(day, await self._store.salt(day))
                 await self._store.prune()
         except (StateUnavailable, TimeoutError) as error:
             self._lost(str(error))

@@ -4,72 +4,67 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from collections import OrderedDict
-from collections.abc import MutableMapping
-from datetime import date
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC, date
 
-Scope = MutableMapping[str, Any]
+from starlette.types import Scope
+
+from api.access.network import Network, client_address, network_of
+from emdata.clock import Clock
+
 KEPT = 10_000
 NAME_BYTES = 12
 
 
 class Networks:
-    """Names networks by HMAC under the day's salt, which is not kept beyond the day.
+    """Names networks by HMAC under a salt of the UTC day, which nothing keeps beyond the day.
 
     Until the shared salt of a day is known, a random one of this process stands in for it.
+    trusted: proxies whose X-Forwarded-For is read.
     """
 
-    def __init__(self) -> None:
-        self._day: date | None = None
-        self._salt = secrets.token_bytes(32)
+    def __init__(self, clock: Clock, trusted: Sequence[Network] = ()) -> None:
+        self._clock, self._trusted = clock, tuple(trusted)
+        self._day = clock.now().astimezone(UTC).date()
+        self._salt, self._is_shared = secrets.token_bytes(32), False
         self._names: OrderedDict[str, str] = OrderedDict()
 
-    def is_salted(self, day: date) -> bool:
-        """Whether the shared salt of a day is in use."""
-        return self._day == day
+    def needs_salt(self) -> date | None:
+        """Return the day whose shared salt is not in use yet, or None."""
+        self._begin_day()
+        return None if self._is_shared else self._day
 
     def use(self, day: date, salt: bytes) -> None:
-        """Name networks under another salt from now on, and forget the last one."""
-        self._day, self._salt = day, salt
-        self._names.clear()
-
-    def forget(self, day: date) -> None:
-        """End the salt of another day, though the salt of ``day`` is not known yet."""
-        if self._day is not None and self._day != day:
-            self._day, self._salt = None, secrets.token_bytes(32)
+        """Name networks under the shared salt of a day, if it is today's."""
+        self._begin_day()
+        if day == self._day:
+            self._salt, self._is_shared = salt, True
             self._names.clear()
 
-    def name(self, address: str) -> str:
-        """Return the name of an address's network: /24 of IPv4, /64 of IPv6."""
+    def name(self, scope: Scope) -> str:
+        """Return the name of the network that a request came from: /24, of IPv6 /56."""
+        self._begin_day()
+        if self._trusted:
+            address = str(client_address(scope, self._trusted))
+        else:
+            client = scope.get("client")
+            address = str(client[0]) if client else ""
         known = self._names.get(address)
         if known is None:
-            network = network_of(address).encode()
+            peer = {"client": (address, 0), "headers": ()}
+            network = network_of(client_address(peer, ())).encode()
             known = hmac.digest(self._salt, network, hashlib.sha256)[:NAME_BYTES].hex()
             self._names[address] = known
             if len(self._names) > KEPT:
                 self._names.popitem(last=False)
         return known
 
-
-def network_of(address: str) -> str:
-    """Return the network of an address as text; what is no address is its own network."""
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    prefix = 24 if isinstance(found, ipaddress.IPv4Address) else 64
-    return str(ipaddress.ip_network((found, prefix), strict=False))
-
-
-def address_of(scope: Scope) -> str:
-    """Return the address that a request came from, as the identity layer saw it."""
-    seen = scope.get("state", {}).get("client_address")
-    if seen is not None:
-        return str(seen)
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+    def _begin_day(self) -> None:
+        """Forget yesterday's salt, and with it whom its names meant."""
+        today = self._clock.now().astimezone(UTC).date()
+        if today != self._day:
+            self._day, self._is_shared = today, False
+            self._salt = secrets.token_bytes(32)
+            self._names.clear()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from api.fairness.networks import Scope
+from starlette.types import Scope
+
 from api.problems import Problem
 
 KEPT = 10_000

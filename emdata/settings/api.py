@@ -44,10 +44,10 @@ class ApiSettings(BaseSettings):
         description="object storage for bulk files, such as s3://bucket/prefix or file:///folder; "
         "empty: the data directory",
     )
-    api_limits: Literal["postgres", "redis"] = Field(
+    api_limits: Literal["postgres", "redis", "off"] = Field(
         "postgres",
         validation_alias=names("api_limits"),
-        description="what the API's processes share limits and quotas by",
+        description="what the API's processes share rates and quotas by; off: a gateway limits",
     )
     api_redis_url: SecretStr | None = Field(
         None,

@@ -21,7 +21,8 @@ from emdata.clock import SystemClock
 async def main() -> None:
     dsn, key, per_minute, burst, per_day, workers, seconds, per_second = sys.argv[1:]
     budget = Budget(float(per_minute) / 60, int(burst), int(per_day))
-    limiter = Limiter(PostgresStore(dsn), Networks(), SystemClock(), int(workers))
+    clock = SystemClock()
+    limiter = Limiter(PostgresStore(dsn), Networks(clock), clock, int(workers))
     await limiter.start()
     allowed, refused, spent, slowest = 0, 0, 0.0, 0.0
     begun = time.monotonic()

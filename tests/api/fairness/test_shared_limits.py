@@ -163,7 +163,7 @@ async def test_without_postgresql_each_process_gives_its_part_and_shares_again(
 ) -> None:
     with proxy_to(platform.settings.postgres_port) as proxy:
         limiter = Limiter(
-            PostgresStore(through(proxy.port, platform)), Networks(), SystemClock(), 4
+            PostgresStore(through(proxy.port, platform)), Networks(SystemClock()), SystemClock(), 4
         )
         await limiter.start()
         budget = Budget(rate=0.01, burst=40, per_day=MANY)
@@ -183,7 +183,9 @@ async def test_without_postgresql_each_process_gives_its_part_and_shares_again(
 
 async def test_a_store_that_hangs_costs_a_request_half_a_second_once(platform: Platform) -> None:
     with proxy_to(platform.settings.postgres_port) as proxy:
-        limiter = Limiter(PostgresStore(through(proxy.port, platform)), Networks(), SystemClock())
+        limiter = Limiter(
+            PostgresStore(through(proxy.port, platform)), Networks(SystemClock()), SystemClock()
+        )
         await limiter.start()
         budget = Budget(rate=10.0, burst=40, per_day=MANY)
         assert (await limiter.take("warm", budget)).is_allowed

@@ -1,0 +1,159 @@
+"""The outermost layer: every request is counted, timed and logged once, when its answer ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import metrics
+from api.access.caller import ANONYMOUS, Caller
+from api.fairness.networks import Networks
+from api.usage.access_log import AccessLog
+from api.usage.ledger import Counts, Kind, Ledger, minute_of
+from api.usage.notes import notes_of
+from emdata.clock import Clock
+
+UNCOUNTED = ("/health", "/ready")
+"""Probes of our own: in the metrics, not in the usage and not in the log."""
+NONE, OTHER = "none", "other"
+UNMATCHED, REFUSED = "unmatched", "refused"
+REFUSED_BEFORE = frozenset({401, 403, 408, 413, 429, 503})
+"""What layers answer before a route is found."""
+LENGTH = 128
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+FORMATS = {
+    "application/geo+json": "geojson",
+    "application/json": "json",
+    "application/problem+json": "problem",
+    "application/x-ndjson": "ndjson",
+    "application/ndjson": "ndjson",
+    "application/geo+json-seq": "geojsonseq",
+    "text/csv": "csv",
+    "application/vnd.apache.parquet": "parquet",
+    "application/vnd.apache.arrow.stream": "arrow",
+    "application/cap+xml": "cap",
+    "application/atom+xml": "atom",
+    "text/event-stream": "sse",
+    "text/html": "html",
+    "application/gzip": "gzip",
+    "application/schema+json": "json",
+    "application/vnd.oai.openapi+json;version=3.1": "openapi",
+    "image/svg+xml": "svg",
+}
+
+
+class UsageLayer:
+    """Counts requests into a ledger and the metrics, and writes the access log if there is one."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        ledger: Ledger,
+        networks: Networks,
+        clock: Clock,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self._app, self._ledger, self._networks = app, ledger, networks
+        self._clock, self._access_log = clock, access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of ASGI."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        notes_of(scope)
+        begun = perf_counter()
+        seen = _Seen(send, 101 if scope["type"] == "websocket" else 500)
+        try:
+            await self._app(scope, receive, seen)
+        finally:
+            self._count(scope, seen, perf_counter() - begun)
+
+    def _count(self, scope: Scope, seen: _Seen, seconds: float) -> None:
+        notes, route = notes_of(scope), _route(scope, seen.status)
+        status, status_class = str(seen.status), f"{seen.status // 100}xx"
+        collection = notes.collection or _collection(scope, seen.status)
+        metrics.REQUESTS.labels(route, _method(scope), status).inc()
+        metrics.SECONDS.labels(route, status_class).observe(seconds)
+        metrics.BYTES.labels(route).inc(seen.bytes)
+        if notes.rows:
+            metrics.ROWS.labels(collection).inc(notes.rows)
+        if scope["path"] in UNCOUNTED:
+            return
+        caller: Caller | None = scope["state"].get("caller")
+        organization = ANONYMOUS if caller is None else caller.organization[:LENGTH]
+        kind = notes.format or seen.format
+        now = self._clock.now()
+        self._ledger.add(
+            Kind(minute_of(now), organization, collection, kind, status_class, route),
+            Counts(1, notes.rows, seen.bytes, seconds, seconds),
+        )
+        if self._access_log is not None:
+            self._access_log.add(
+                now,
+                method=_method(scope),
+                route=route,
+                status=seen.status,
+                organization=organization,
+                key=None if caller is None else caller.key_id,
+                collection=collection,
+                format=kind,
+                rows=notes.rows,
+                bytes=seen.bytes,
+                ms=round(1000 * seconds, 3),
+                client=self._networks.name(scope),
+            )
+
+
+class _Seen:
+    """Passes an answer on and remembers its status, media type and size."""
+
+    __slots__ = ("_send", "bytes", "format", "status")
+
+    def __init__(self, send: Send, status: int) -> None:
+        self._send, self.status, self.bytes, self.format = send, status, 0, NONE
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if kind in ("http.response.start", "websocket.http.response.start"):
+            self.status = message["status"]
+            self.format = _format(message.get("headers", ()))
+        elif kind in ("http.response.body", "websocket.http.response.body"):
+            self.bytes += len(message.get("body", b""))
+        elif kind == "websocket.send":
+            text = message.get("text")
+            data = message.get("bytes") or b""
+            self.bytes += len(data) if text is None else len(text.encode())
+        await self._send(message)
+
+
+def _format(headers: Any) -> str:
+    for name, value in headers:
+        if name == b"content-type":
+            media_type = value.decode("latin-1").partition(";")[0].strip().lower()
+            return FORMATS.get(media_type, OTHER)
+    return NONE
+
+
+def _route(scope: Scope, status: int) -> str:
+    """Return the template of the route; a path that matches none is a caller's text."""
+    path = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return REFUSED if status in REFUSED_BEFORE else UNMATCHED
+    return str(path)[:LENGTH]
+
+
+def _collection(scope: Scope, status: int) -> str:
+    """Return the collection that the path names; what is not there has a name of a caller's."""
+    parameters: Mapping[str, Any] = scope.get("path_params") or {}
+    name = parameters.get("collection_id")
+    known = name is not None and status not in (401, 403, 404, 429) and status < 500
+    return str(name)[:LENGTH] if known else NONE
+
+
+def _method(scope: Scope) -> str:
+    method = scope.get("method", "GET")
+    return method if method in METHODS else "OTHER"
