@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,7 +22,7 @@ def link(href: str, rel: str, kind: str = "application/json", title: str = "") -
     return {**made, "title": title} if title else made
 
 
-def with_parameters(href: str, parameters: Mapping[str, str]) -> str:
+def with_parameters(href: str, parameters: Mapping[str, str] | Sequence[tuple[str, str]]) -> str:
     """Return an address with query parameters."""
     return f"{href}?{urlencode(parameters)}" if parameters else href
 

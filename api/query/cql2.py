@@ -79,8 +79,9 @@ def text_filter(collection: Collection, text: str) -> Expression:
     try:
         tree = _TREE.transform(_parser().parse(text))
     except UnexpectedInput as error:
-        place = error.pos_in_stream
-        found = f"from {text[place : place + 20]!r} on" if 0 <= place < len(text) else "at its end"
+        place = getattr(error, "pos_in_stream", None)
+        is_within = isinstance(place, int) and 0 <= place < len(text)
+        found = f"from {text[place:][:20]!r} on" if is_within else "at its end"
         raise bad_parameter("filter", text, f"CQL2 text; it cannot be read {found}") from None
     except (VisitError, RecursionError):
         raise _too_deep(text) from None

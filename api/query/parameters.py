@@ -50,6 +50,8 @@ RESERVED = (
 )
 PAGED = frozenset({"limit", "cursor", "count"})
 """What only pages have; exports and streams leave it out."""
+ITEM = frozenset({"as_of", "properties", "crs", "f"})
+_VERSION = ("record_version", "seq", "writer")
 _STATE = re.compile(r"[A-Z]{2}\Z", re.ASCII)
 _COUNTY = re.compile(r"\d{5}\Z", re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?\Z", re.ASCII)
@@ -81,25 +83,68 @@ def asked_of(
     without: frozenset[str] = frozenset(),
     others: frozenset[str] = frozenset(),
 ) -> Asked:
-    """Return what is asked; ``most`` is how many items the caller may have on one page.
+    """Return what is asked of items; ``most`` is how many the caller may have on one page.
 
     without: reserved parameters that the route does not have; ``limit`` among them: no limit.
     others: parameters that the route reads itself. Raises Problem ``bad-parameter``.
     """
-    known = [name for name in RESERVED if name not in without]
-    one, properties = _sorted_out(collection, given, frozenset(known), others)
-    order = _order(collection, one.get("sortby"))
+    known = frozenset(RESERVED) - without
+    own = property_parameters(collection)
+    one, properties = _sorted_out(given, known, own, others)
     query = ItemsQuery(
         collection,
         filters=(*_regions(collection, one), *_equalities(collection, properties)),
         bbox=_bbox(collection, one),
         between=_between(collection, one.get("datetime")),
         as_of=_as_of(collection, one.get("as_of")),
-        order=order,
+        order=_order(collection, one.get("sortby")),
         properties=_properties(collection, one.get("properties")),
         limit=None if "limit" in without else _limit(one.get("limit"), most),
         where=_all_of(_filter(collection, one), _language(collection, one.get("lang"))),
     )
+    return _asked(query, one, given)
+
+
+def asked_of_item(
+    collection: Collection, key: tuple[Filter, ...], given: Sequence[tuple[str, str]]
+) -> Asked:
+    """Return what is asked of one item. Raises Problem ``bad-parameter``."""
+    one, _ = _sorted_out(given, ITEM)
+    query = ItemsQuery(
+        collection,
+        filters=key,
+        as_of=_as_of(collection, one.get("as_of")),
+        properties=_properties(collection, one.get("properties")),
+        limit=1,
+    )
+    return _asked(query, one, given)
+
+
+def asked_of_versions(
+    collection: Collection,
+    key: tuple[Filter, ...],
+    given: Sequence[tuple[str, str]],
+    *,
+    most: int = MAX_LIMIT,
+) -> Asked:
+    """Return what is asked of the versions of one item, newest first.
+
+    Raises Problem ``bad-parameter``.
+    """
+    one, _ = _sorted_out(given, ITEM | PAGED)
+    query = ItemsQuery(
+        collection,
+        filters=key,
+        as_of=_as_of(collection, one.get("as_of")),
+        order=tuple(Order(name, is_descending=True) for name in _VERSION),
+        properties=_properties(collection, one.get("properties")),
+        limit=_limit(one.get("limit"), most),
+        has_all_versions=True,
+    )
+    return _asked(query, one, given)
+
+
+def _asked(query: ItemsQuery, one: Mapping[str, str], given: Sequence[tuple[str, str]]) -> Asked:
     _check_reference_systems(one)
     cursor = one.get("cursor")
     if cursor is not None:
@@ -107,6 +152,16 @@ def asked_of(
     count = one.get("count")
     is_counted = count is not None and boolean("count", count)
     return Asked(query, tuple(given), is_counted, one.get("f"))
+
+
+def only(given: Sequence[tuple[str, str]], allowed: Sequence[str]) -> None:
+    """Refuse parameters that a route does not know. Raises Problem ``bad-parameter``.
+
+    Documents that come in one form take ``f=json``.
+    """
+    one, _ = _sorted_out(given, frozenset(allowed))
+    if one.get("f", "json") != "json":
+        raise bad_parameter("f", one["f"], "json")
 
 
 def property_parameters(collection: Collection) -> list[str]:
@@ -122,14 +177,13 @@ def natural_order(collection: Collection) -> tuple[Order, ...]:
 
 
 def _sorted_out(
-    collection: Collection,
     given: Sequence[tuple[str, str]],
     known: frozenset[str],
-    others: frozenset[str],
+    own: Sequence[str] = (),
+    others: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, str], dict[str, list[str]]]:
     if len(given) > MAX_PARAMETERS:
         raise bad_parameter("parameters", len(given), f"at most {MAX_PARAMETERS} parameters")
-    own = property_parameters(collection)
     reserved: dict[str, str] = {}
     properties: dict[str, list[str]] = {}
     for name, text in given:

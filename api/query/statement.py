@@ -66,6 +66,31 @@ def count_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statemen
     return Statement(f"SELECT COUNT(*) FROM {table}{text}", (*table_values, *values), ("count",))
 
 
+def extent_statement(collection: Collection, scope: Sequence[Filter] = ()) -> Statement | None:
+    """Return the SELECT of the edges and times of all rows, superseded ones too.
+
+    One row of ``west, south, east, north, start, end`` as far as there are any; None without any.
+    ``end`` is NULL where a row is still open.
+    """
+    parts: dict[str, str] = {}
+    geometry, time = collection.geometry, collection.time
+    edges = geometry and (geometry.bbox or (geometry.point and geometry.point * 2))
+    if edges:
+        made = zip(("west", "south", "east", "north"), edges, strict=True)
+        for place, (name, column) in enumerate(made):
+            parts[name] = f"{'MIN' if place < 2 else 'MAX'}({quote(column)})"
+    if time is not None:
+        last = quote(time.end or time.start)
+        is_open = f"COUNT(*) > COUNT({last})" if time.end else "FALSE"
+        parts["start"] = f"MIN({quote(time.start)})"
+        parts["end"] = f"CASE WHEN {is_open} THEN NULL ELSE MAX({last}) END"
+    if not parts:
+        return None
+    text, values = where([condition(collection, one) for one in scope])
+    columns = ", ".join(f"{made} AS {quote(name)}" for name, made in parts.items())
+    return Statement(f"SELECT {columns} FROM {_table(collection)}{text}", values, tuple(parts))
+
+
 def order_values(query: ItemsQuery, statement: Statement, row: Sequence[Any]) -> tuple[Any, ...]:
     """Return the values of the query's order in one row: where a page that ends there ends."""
     places = {name: place for place, name in enumerate(statement.columns)}
