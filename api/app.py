@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 import api.routers
 from api.access.gate import Gate
 from api.access.headers import SecurityHeaders
+from api.caching.early import EarlyAnswers
 from api.context import Api
 from api.fairness.layer import EarlyRefusal, FairnessLayer
 from api.formats.compression import Compression
@@ -32,6 +33,7 @@ def create_app(parts: Api) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         parts.access.start()
+        parts.answers.versions.start()
         await parts.fairness.limiter.start()
         await parts.usage.start()
         yield {LIMITS: connection_limits(parts.settings)}
@@ -40,6 +42,7 @@ def create_app(parts: Api) -> FastAPI:
         await parts.door.close()
         await parts.access.close()
         parts.hub.close()
+        await parts.answers.versions.close()
         parts.reader.close()
         parts.engine.dispose()
 
@@ -64,7 +67,7 @@ def layers(parts: Api) -> list[Middleware]:
     """Return what surrounds every route, outermost first.
 
     Usage, security headers, early refusal, sizes, identity (who calls), fairness (what they may),
-    compression.
+    answers that are kept, compression.
     """
     settings = parts.settings
     fairness, usage = parts.fairness, parts.usage
@@ -81,5 +84,6 @@ def layers(parts: Api) -> list[Middleware]:
         Middleware(Sizes, body_bytes=settings.api_body_bytes),
         Middleware(Gate, access=parts.access, is_every_request_audited=settings.audit_logging),
         Middleware(FairnessLayer, fairness=fairness),
+        Middleware(EarlyAnswers, answers=parts.answers),
         Middleware(Compression),
     ]

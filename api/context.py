@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from api.access.access import Access
 from api.access.caller import Caller, anonymous
+from api.caching.answers import Answers
 from api.catalog.catalog import Catalog
 from api.fairness.fairness import Fairness
 from api.query.extents import Extents
@@ -30,6 +31,7 @@ class Api:
     settings: Settings
     catalog: Catalog
     reader: Reader
+    answers: Answers
     engine: Engine
     clock: Clock
     is_simulated: bool

@@ -43,3 +43,9 @@ USAGE_PENDING = Gauge(
     "Files of usage that the stream manager does not have yet",
     multiprocess_mode="livemax",
 )
+CACHE = Counter(
+    "emdata_api_cache_total",
+    "Answers that could be kept, by how they were made: early (as they went out before), hit,"
+    " known (304), miss",
+    ["result"],
+)

@@ -7,10 +7,12 @@ from fastapi import FastAPI
 
 from api.access.access import Access
 from api.app import create_app
+from api.caching.answers import Answers
 from api.catalog.catalog import Catalog
 from api.context import Api
 from api.fairness.fairness import Fairness
 from api.reading.reader import Address, Reader
+from api.reading.versions import Versions
 from api.serving.metrics_server import serve_metrics, share_metrics
 from api.serving.protocol import GuardedProtocol
 from api.streams.hub import Hub, HubLimits
@@ -51,17 +53,20 @@ def parts_of(settings: Settings) -> Api:
     dsn = dsn_of(settings, credentials.postgres_password)
     engine = connect(dsn)
     clock = SystemClock()
+    catalog = Catalog.of(paths.dbt_project / "models", settings.starrocks_database)
+    reader = Reader(address, settings.api_connections)
     return Api(
         settings=settings,
-        catalog=Catalog.of(paths.dbt_project / "models", settings.starrocks_database),
-        reader=Reader(address, settings.api_connections),
+        catalog=catalog,
+        reader=reader,
+        answers=Answers(Versions(reader, catalog, clock), settings.api_cache_mb << 20),
         engine=engine,
         clock=clock,
         is_simulated=paths.mode == "simulator",
         hub=Hub(TailConfig(settings.kafka_servers), HubLimits()),
         access=Access.of(paths, engine, clock, credentials.audit_key),
         fairness=Fairness.of(settings, dsn, clock),
-        usage=Usage.of(paths, credentials.ingest_token),
+        usage=Usage.of(paths, credentials.api_push_key),
         door=Door(
             (f"http://{settings.manager_host}:{settings.manager_port}",), credentials.api_push_key
         ),

@@ -33,6 +33,13 @@ class ApiSettings(BaseSettings):
         validation_alias=names("api_connections"),
         description="connections to StarRocks of one process of the open API",
     )
+    api_cache_mb: int = Field(
+        64,
+        ge=1,
+        le=16_384,
+        validation_alias=names("api_cache_mb"),
+        description="memory of one process of the API for answers that are kept, in MiB",
+    )
     api_public_url: str = Field(
         "",
         validation_alias=names("api_public_url"),
