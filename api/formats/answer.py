@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
 
 from api.formats.model import Document, Format, Row
 from emdata.telemetry import get_logger
 
 log = get_logger(__name__)
+
+
+class StreamAnswer(StreamingResponse):
+    """Closes what it reads from as soon as the answer ends, however it ends."""
+
+    body_iterator: AsyncIterator[bytes]
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the pieces."""
+        async with aclosing(self.body_iterator):  # type: ignore[type-var]
+            await super().stream_response(send)
 
 
 def encoded(form: Format, document: Document, rows: Sequence[Row]) -> bytes:
@@ -50,13 +63,13 @@ def page(form: Format, document: Document, rows: Sequence[Row]) -> Response:
 def export(form: Format, document: Document, batches: AsyncIterator[Sequence[Row]]) -> Response:
     """Return the answer that sends rows as they are read."""
     headers = headers_of(form, document)
-    return StreamingResponse(streamed(form, document, batches), headers=headers)
+    return StreamAnswer(streamed(form, document, batches), headers=headers)
 
 
 async def streamed(
     form: Format, document: Document, batches: AsyncIterator[Sequence[Row]]
 ) -> AsyncIterator[bytes]:
-    """Yield the document piece by piece; no more rows are read than the client takes.
+    """Yield the document piece by piece; one batch more is read than the client has taken.
 
     When reading ends by an error, what was sent is made unreadable as a whole (``broken``) and the
     error goes on, so that the server breaks the transfer instead of ending it.
@@ -65,11 +78,12 @@ async def streamed(
     count = 0
     try:
         yield encoder.begin()
-        async for rows in batches:
-            count += len(rows)
-            # Beside the event loop: a batch takes milliseconds, and others wait for theirs.
-            if piece := await asyncio.to_thread(encoder.rows, rows):
-                yield piece
+        async with aclosing(_ahead(batches)) as read:  # type: ignore[type-var]
+            async for rows in read:
+                count += len(rows)
+                # Beside the event loop: a batch takes milliseconds, and others wait for theirs.
+                if piece := await asyncio.to_thread(encoder.rows, rows):
+                    yield piece
         yield await asyncio.to_thread(encoder.end)
     except Exception as error:
         log.warning(
@@ -82,6 +96,20 @@ async def streamed(
         if form.broken:
             yield form.broken
         raise
+
+
+async def _ahead(batches: AsyncIterator[Sequence[Row]]) -> AsyncIterator[Sequence[Row]]:
+    """Yield batches, and read the next one while one is used."""
+    async with aclosing(batches):  # type: ignore[type-var]
+        following = asyncio.ensure_future(anext(batches, None))
+        try:
+            while (rows := await following) is not None:
+                following = asyncio.ensure_future(anext(batches, None))
+                yield rows
+        finally:
+            following.cancel()
+            # Its error, if it had one, is the one that ends this already.
+            await asyncio.gather(following, return_exceptions=True)
 
 
 def _link(one: Mapping[str, Any]) -> str:
