@@ -139,10 +139,12 @@ def not_changed(kept: Kept) -> list[tuple[bytes, bytes]]:
 
 def _key(request: Request, caller: Caller, collection: Collection, form: str) -> Hashable:
     """What was asked, and all of the caller that an answer depends on."""
-    url = request.url
+    # The path as it was sent: an escaped slash is none.
+    path = request.scope.get("raw_path") or request.url.path
     return (
         form,
-        f"{url.scheme}://{url.netloc}{url.path}",
+        f"{request.url.scheme}://{request.url.netloc}",
+        path,
         tuple(sorted(request.query_params.multi_items())),
         collection.id,
         tuple(one.name for one in collection.properties),

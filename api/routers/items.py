@@ -55,8 +55,10 @@ async def items(collection_id: str, request: Request, api: TheApi, caller: TheCa
     form = negotiate(request, formats_of(collection))
     given = request.query_params.multi_items()
     asked = asked_of(collection, given, most=caller.policy.rows_per_page)
-    path = f"/collections/{collection.id}/items"
-    return await _page(_Request(request, api, caller, path, form), asked)
+    here = _Request(request, api, caller, f"/collections/{collection.id}/items", form)
+    return await api.answers.get(
+        request, caller, collection, lambda: _page(here, asked), form=form.name
+    )
 
 
 @router.get(
@@ -80,8 +82,10 @@ async def versions(
     most = caller.policy.rows_per_page
     given = request.query_params.multi_items()
     asked = asked_of_versions(collection, key_filters(collection, key), given, most=most)
-    path = item_path(collection.id, key) + VERSIONS
-    return await _page(_Request(request, api, caller, path, form), asked, key)
+    here = _Request(request, api, caller, item_path(collection.id, key) + VERSIONS, form)
+    return await api.answers.get(
+        request, caller, collection, lambda: _page(here, asked, key), form=form.name
+    )
 
 
 @router.get(
@@ -100,15 +104,9 @@ async def item(
     given = request.query_params.multi_items()
     asked = asked_of_item(collection, key_filters(collection, key), given)
     here = _Request(request, api, caller, item_path(collection.id, key), form)
-    statement = items_statement(asked.query, row_scope(collection, caller))
-    rows = await here.read(statement)
-    if not rows:
-        raise no_item(collection, key)
-    links = [*here.links(asked), here.link("", "collection", f"/collections/{collection.id}")]
-    if collection.is_dataset:
-        links.append(here.link("", "version-history", here.path + VERSIONS))
-    document = await here.document(asked, statement, links, is_item=True)
-    return page(form, document, rows[:1])
+    return await api.answers.get(
+        request, caller, collection, lambda: _item(here, asked, key), form=form.name
+    )
 
 
 class _Request:
@@ -165,6 +163,19 @@ class _Request:
             there = (*asked.given_without("cursor"), ("cursor", cursor))
             made.append(self.link(kind, "next", self.path, there))
         return made
+
+
+async def _item(here: _Request, asked: Asked, key: str) -> Response:
+    collection: Collection = asked.query.collection
+    statement = items_statement(asked.query, row_scope(collection, here.caller))
+    rows = await here.read(statement)
+    if not rows:
+        raise no_item(collection, key)
+    links = [*here.links(asked), here.link("", "collection", f"/collections/{collection.id}")]
+    if collection.is_dataset:
+        links.append(here.link("", "version-history", here.path + VERSIONS))
+    document = await here.document(asked, statement, links, is_item=True)
+    return page(here.form, document, rows[:1])
 
 
 async def _page(here: _Request, asked: Asked, key: str | None = None) -> Response:
