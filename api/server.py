@@ -23,6 +23,7 @@ from emdata.bulk.shelf import Shelf
 from emdata.clock import SystemClock
 from emdata.credentials import read_credentials
 from emdata.paths import paths_for
+from emdata.reader_account import READER
 from emdata.settings import Settings, load_settings
 from emdata.state.database import connect, dsn_of
 from emdata.telemetry import configure_logging
@@ -47,8 +48,8 @@ def parts_of(settings: Settings) -> Api:
     address = Address(
         settings.starrocks_host,
         settings.starrocks_mysql_port,
-        settings.starrocks_user,
-        credentials.starrocks_password,
+        READER,
+        credentials.starrocks_reader_password,
     )
     dsn = dsn_of(settings, credentials.postgres_password)
     engine = connect(dsn)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from emdata.contracts.api_usage import ApiUsage
 from emdata.contracts.base import Record
 from emdata.contracts.derived import EscalationNotice
 from emdata.contracts.emissions import Emission
@@ -52,9 +53,9 @@ UNPOLLED = (
     ),
     Unpolled(
         name="push-api",
-        emits=(Emission,),
+        emits=(Emission, ApiUsage),
         every="as it arrives",
-        description="What organizations submit by the open API.",
+        description="What organizations submit by the open API, and what it counts of its use.",
     ),
 )
 

@@ -25,14 +25,14 @@ class Usage:
     access_log: AccessLog | None
 
     @classmethod
-    def of(cls, paths: Paths, ingest_token: str) -> Usage:
+    def of(cls, paths: Paths, push_key: str) -> Usage:
         """Return the usage of a process that reports to the platform's stream manager."""
         settings = paths.settings
         process = secrets.token_hex(8)
         ledger = Ledger(process)
         manager = ManagerClient(
             [f"http://{settings.manager_host}:{settings.manager_port}"],
-            token=lambda: ingest_token,
+            token=lambda: push_key,
             timeout=POST_SECONDS,
         )
         folder = paths.data / FOLDER

@@ -33,7 +33,7 @@ def run(
     import asyncio
 
     from emdata.clock import SystemClock
-    from emdata.contracts import contracts, submitted_datasets
+    from emdata.contracts import contracts
     from emdata.contracts.base import duration
     from emdata.contracts.firms import FireDetection
     from emdata.objects import RawStore
@@ -46,7 +46,7 @@ def run(
     from scrapers.http import HttpClient
     from scrapers.loop import PollConnector
     from scrapers.push.streams import push_connectors
-    from scrapers.push.submissions import API_SENDER
+    from scrapers.push.submissions import API_SENDER, api_datasets
     from stream_manager.connector import StreamConfig, Streams
     from stream_manager.derived.streams import EVERY_SECONDS, escalation_notices
     from stream_manager.interpreter import tune_interpreter
@@ -63,7 +63,7 @@ def run(
 
     raw_store = RawStore.local(paths.objects)
     push_keys = PushKeys(settings.push_keys_file, clock)
-    push_keys.ensure(API_SENDER, context.credentials.api_push_key, datasets=submitted_datasets())
+    push_keys.ensure(API_SENDER, context.credentials.api_push_key, datasets=api_datasets())
 
     off = {} if is_simulated else off_streams(find_scrapers().values(), settings)
     off |= unpolled_off(settings, off)
