@@ -79,12 +79,12 @@ class Draft(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Stencil:
-    """Values and headers of records that share a writer, a dataset, a poll and an acceptance.
+    """Values and headers of records of one writer, dataset, poll, acceptance and priority.
 
     What they share is encoded once; a record adds what is its own.
     """
 
-    __slots__ = ("_before", "_between", "_end", "_event", "_headers")
+    __slots__ = ("_after", "_before", "_between", "_event", "_headers", "_priority")
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class Stencil:
         writer: int,
         accepted_at: str,
         poll_id: str,
+        priority: int,
         is_simulated: bool,
     ) -> None:
         simulated = b"true" if is_simulated else b"false"
@@ -103,8 +104,9 @@ class Stencil:
             at,
             _ENCODER.encode(poll_id),
         )
-        self._end = b',"is_simulated":%b' % simulated
-        self._event = f"{writer}-{dataset}-"
+        self._after = b'","priority":%d,"is_simulated":%b,' % (priority, simulated)
+        self._event = f"{writer}-{dataset}-".encode()
+        self._priority = ("emdata_priority", _PRIORITIES[priority])
         self._headers: Headers = [
             ("ce_specversion", b"1.0"),
             ("ce_source", f"/emdata/writers/{writer}/{source}".encode()),
@@ -119,33 +121,33 @@ class Stencil:
         seq: int,
         record_key: str,
         record_version: str | None,
-        content_hash: bytes,
-        priority: int,
-        payload: bytes,
+        hash_hex: bytes,
+        payload: bytes | memoryview,
     ) -> bytes:
-        """Return the flat JSON object: envelope columns in the table's order, then the fields."""
+        """Return the flat JSON object: envelope columns in the table's order, then the fields.
+
+        hash_hex: the content hash in hexadecimal digits.
+        """
+        after = self._after
         # Two JSON objects joined as bytes: the payload was encoded once, at the door.
-        return b'%b%d%b%b,"record_version":%b,"content_hash":"%b","priority":%d%b%b%b' % (
-            self._before,
-            seq,
-            self._between,
-            _ENCODER.encode(record_key),
-            b"null" if record_version is None else _ENCODER.encode(record_version),
-            content_hash.hex().encode(),
-            priority,
-            self._end,
-            b"," if len(payload) > EMPTY else b"",
-            payload[1:],
+        return b"".join(
+            (
+                self._before,
+                b"%d" % seq,
+                self._between,
+                _ENCODER.encode(record_key),
+                b',"record_version":',
+                b"null" if record_version is None else _ENCODER.encode(record_version),
+                b',"content_hash":"',
+                hash_hex,
+                after if len(payload) > EMPTY else after[:-1],
+                payload[1:],
+            )
         )
 
-    def headers(self, seq: int, priority: int, region: Headers) -> Headers:
+    def headers(self, seq: int, region: Headers) -> Headers:
         """Return the CloudEvents headers, the priority's, and the region's as they are given."""
-        return [
-            ("ce_id", f"{self._event}{seq}".encode()),
-            ("emdata_priority", _PRIORITIES[priority]),
-            *region,
-            *self._headers,
-        ]
+        return [("ce_id", b"%b%d" % (self._event, seq)), self._priority, *region, *self._headers]
 
 
 class Regions:
@@ -178,8 +180,7 @@ def kafka_value(record: Accepted) -> bytes:
         record.seq,
         record.record_key,
         record.record_version,
-        record.content_hash,
-        record.priority,
+        record.content_hash.hex().encode(),
         record.payload,
     )
 
@@ -187,7 +188,7 @@ def kafka_value(record: Accepted) -> bytes:
 def kafka_headers(record: Accepted, regions: Regions | None = None) -> Headers:
     """Return the CloudEvents headers of one record, and the region's where ``regions`` is given."""
     region = [] if regions is None else regions.headers(record.region)
-    return _stencil(record).headers(record.seq, record.priority, region)
+    return _stencil(record).headers(record.seq, region)
 
 
 def _stencil(record: Accepted) -> Stencil:
@@ -197,5 +198,6 @@ def _stencil(record: Accepted) -> Stencil:
         writer=record.writer,
         accepted_at=record.accepted_at,
         poll_id=record.poll_id,
+        priority=record.priority,
         is_simulated=record.is_simulated,
     )

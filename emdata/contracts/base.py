@@ -7,7 +7,6 @@ derived from it by ``emdata.derive``. Standard library and msgspec only.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import operator
 import re
@@ -18,9 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from functools import cache, cached_property
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 
 import msgspec
+from msgspec.structs import astuple
 
 from emdata.errors import ContractError
 
@@ -240,14 +241,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def encoded(self) -> Encoded:
         """Return the record in every form that travels, each made once."""
-        shape = _shape(type(self))
-        values = shape.values(self)
-        payload = hashed = _JSON.encode(self if shape.plain is None else shape.plain(*values))
-        if shape.hashed is not None:
-            hashed = _JSON.encode(shape.hashed(*[values[index] for index in shape.kept]))
-        key = shape.key(values) if shape.is_keyed_by_fields else self.record_key()
-        version = shape.version(values) if shape.is_versioned_by_field else self.version_text()
-        return Encoded(values, key, version, payload, short_hash(hashed))
+        encoder = RecordEncoder(type(self))
+        _, key, version, content_hash = encoder.encode(self)
+        return Encoded(key, version, bytes(encoder.payload), content_hash)
 
 
 HASH_BYTES = 16
@@ -255,17 +251,51 @@ HASH_BYTES = 16
 
 def short_hash(data: bytes) -> bytes:
     """Return the first HASH_BYTES of SHA-256: what keys and contents are known by."""
-    return hashlib.sha256(data).digest()[:HASH_BYTES]
+    return sha256(data).digest()[:HASH_BYTES]
 
 
 class Encoded(msgspec.Struct, gc=False):
-    """A record's values in declaration order, with instants as texts, and what is made of them."""
+    """What is made of a record's values."""
 
-    values: list[Any]
     key: str
     version: str | None
     payload: bytes
     content_hash: bytes
+
+
+class RecordEncoder:
+    """Encodes records of one contract, one after the other; belongs to one thread.
+
+    payload: the JSON of the record before, in memory that the next one takes.
+    """
+
+    __slots__ = ("_shape", "payload")
+
+    def __init__(self, record: type[Record]) -> None:
+        self._shape = _shape(record)
+        self.payload = bytearray()
+
+    def encode(self, record: Record) -> tuple[list[Any], str, str | None, bytes]:
+        """Fill ``payload``; return the record's values, its key, its version and its content hash.
+
+        The values are in declaration order, with instants as texts.
+        """
+        shape, payload = self._shape, self.payload
+        values: list[Any] = [*astuple(record)]
+        for place in shape.places:
+            value = values[place]
+            if value is not None:
+                known = _to_json(value)
+                values[place] = _TEXTS.get(known) or _remember(known, value)
+        plain = shape.plain
+        _JSON.encode_into(record if plain is None else plain(*values), payload)
+        if shape.hashed is None:
+            content_hash = sha256(payload).digest()[:HASH_BYTES]
+        else:
+            content_hash = short_hash(_to_json(shape.hashed(*[values[at] for at in shape.kept])))
+        key = shape.key(values) if shape.is_keyed_by_fields else record.record_key()
+        version = shape.version(values) if shape.is_versioned_by_field else record.version_text()
+        return values, key, version, content_hash
 
 
 class _Shape:
@@ -305,16 +335,6 @@ class _Shape:
         whole = len(self.kept) == len(names)
         self.hashed = None if whole else _struct_of([names[index] for index in self.kept])
 
-    def values(self, record: Record) -> list[Any]:
-        """Return the values in declaration order, instants as texts."""
-        values: list[Any] = list(msgspec.structs.astuple(record))
-        for index in self.places:
-            value = values[index]
-            if value is not None:
-                known = _JSON.encode(value)
-                values[index] = _TEXTS.get(known) or _remember(known, value)
-        return values
-
     def key(self, values: list[Any]) -> str:
         """Return the key of a record with these values."""
         if len(self.keys) == 1:
@@ -327,6 +347,7 @@ class _Shape:
 
 
 _JSON = msgspec.json.Encoder()
+_to_json = _JSON.encode
 _TEXTS: dict[bytes, str] = {}
 _TEXTS_KEPT = 4096
 _WHOLE_SECOND = len("2026-11-21T09:14:10")
@@ -339,7 +360,7 @@ def _remember(known: bytes, value: datetime) -> str:
     """
     if len(_TEXTS) >= _TEXTS_KEPT:
         _TEXTS.clear()
-    text = str(_JSON.encode(value.astimezone(UTC))[1:-2], "ascii")
+    text = str(_to_json(value.astimezone(UTC))[1:-2], "ascii")
     if len(text) == _WHOLE_SECOND:
         text += ".000000"
     _TEXTS[known] = text

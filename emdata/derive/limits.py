@@ -11,7 +11,7 @@ from functools import cache, partial
 from operator import itemgetter
 from typing import Any
 
-from emdata.contracts.base import Encoded, Record, fields_of
+from emdata.contracts.base import Record, RecordEncoder, fields_of
 from emdata.derive.types import KEY_LENGTH, TEXT_LENGTH_FACTOR, text_bytes
 from emdata.errors import ContractError
 
@@ -20,15 +20,20 @@ MAX_KEY_BYTES = TEXT_LENGTH_FACTOR * KEY_LENGTH
 MAX_VERSION_BYTES = TEXT_LENGTH_FACTOR * 64
 
 
-def check_storable(record: Record, encoded: Encoded | None = None) -> None:
+def check_storable(record: Record) -> None:
     """Check lengths of texts (UTF-8 bytes) and ranges of integers against the type table.
 
-    ``encoded``: the record's encoded form, where it is at hand. Raises ContractError naming the
-    field.
+    Raises ContractError naming the field.
     """
+    encoder = RecordEncoder(type(record))
+    values, *_ = encoder.encode(record)
+    check_values(record, values, len(encoder.payload))
+
+
+def check_values(record: Record, values: list[Any], size: int) -> None:
+    """As ``check_storable`` for a record that was encoded: its values, and its payload's bytes."""
     limits = _limits(type(record))
-    made = record.encoded() if encoded is None else encoded
-    values, room = made.values, len(made.payload) - limits.frame
+    room = size - limits.frame
     if room > limits.shortest:
         # A text is no longer than what the JSON holds beside the texts of larger limits.
         for group in limits.texts:

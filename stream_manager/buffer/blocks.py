@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import accumulate, groupby
 
 import msgspec
 
@@ -25,6 +25,8 @@ class Columns(msgspec.Struct, array_like=True):
     key_hashes: empty when keys are forgotten.
     versions, kafka_keys, regions: None when no record has one, or when the Kafka key is the
     record's key.
+    payloads: of all records, one behind the other; ends: where each one ends. They are a view of
+    what they were gathered in or read from, and the last field, for ``encode_batch``.
     """
 
     record_keys: list[str]
@@ -32,8 +34,18 @@ class Columns(msgspec.Struct, array_like=True):
     kafka_keys: list[str] | None
     key_hashes: bytes
     content_hashes: bytes
-    payloads: list[bytes]
-    regions: list[str | None] | None = None
+    regions: list[str | None] | None
+    ends: list[int]
+    payloads: memoryview
+
+    def payload(self, position: int) -> bytes:
+        """Return one record's payload."""
+        return bytes(self.view(position))
+
+    def view(self, position: int) -> memoryview:
+        """Return one record's payload as a part of all."""
+        ends = self.ends
+        return self.payloads[ends[position - 1] if position else 0 : ends[position]]
 
 
 class Drafts(msgspec.Struct):
@@ -57,7 +69,7 @@ class Drafts(msgspec.Struct):
 
     def size(self) -> int:
         """Return the bytes of all payloads."""
-        return sum(map(len, self.columns.payloads))
+        return len(self.columns.payloads)
 
 
 class BlockHead(msgspec.Struct, frozen=True, array_like=True):
@@ -115,7 +127,7 @@ class Block:
             columns.content_hashes[hashes],
             head.priorities[position],
             head.is_simulated,
-            columns.payloads[position],
+            columns.payload(position),
             head.tenant,
             None if columns.regions is None else columns.regions[position],
         )
@@ -128,8 +140,8 @@ class Block:
         """Return what was accepted per key; nothing when keys are forgotten."""
         return seen_updates(self.columns, self.head.first_seq)
 
-    def stencil(self) -> Stencil:
-        """Return what encodes the block's values and headers."""
+    def stencil(self, priority: int) -> Stencil:
+        """Return what encodes values and headers of the block's records of a priority."""
         head = self.head
         return Stencil(
             dataset=head.dataset,
@@ -137,6 +149,7 @@ class Block:
             writer=self.writer,
             accepted_at=head.accepted_at,
             poll_id=head.poll_id,
+            priority=priority,
             is_simulated=head.is_simulated,
         )
 
@@ -220,8 +233,9 @@ def _block(group: list[Draft]) -> Drafts:
             [draft.kafka_key for draft in group],
             b"".join(draft.key_hash for draft in group),
             b"".join(draft.content_hash for draft in group),
-            [draft.payload for draft in group],
             _or_none([draft.region for draft in group]),
+            list(accumulate(len(draft.payload) for draft in group)),
+            memoryview(b"".join(draft.payload for draft in group)),
         ),
     )
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import msgspec
+from msgspec.structs import replace
 
 from emdata.commits import Commit, Dead
 from stream_manager.buffer.blocks import BlockHead, Columns
@@ -43,7 +45,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     """What one fdatasync makes durable; commits and deads belong behind the records.
 
     base: the first record's ordinal in its segment, so that confirmations still name the right
-    records when a batch before this one is damaged. columns: one ``Columns`` a head, encoded;
+    records when a batch before this one is damaged. columns: one a head; apart from them, because
     recovery and bookkeeping need the heads only.
     """
 
@@ -51,7 +53,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     heads: list[BlockHead]
     commits: list[Commit]
     deads: list[Dead]
-    columns: list[msgspec.Raw]
+    columns: Sequence[Columns]
 
 
 class StoredCommit(msgspec.Struct, frozen=True):
@@ -88,6 +90,30 @@ class _CommitId(msgspec.Struct, frozen=True, array_like=True):
     poll_id: str
 
 
+class _EarlierColumns(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """As ``Columns`` were written until November 2026: each payload by itself."""
+
+    record_keys: list[str]
+    versions: list[str | None] | None
+    kafka_keys: list[str] | None
+    key_hashes: bytes
+    content_hashes: bytes
+    payloads: list[bytes]
+    regions: list[str | None] | None = None
+
+    def columns(self) -> Columns:
+        return Columns(
+            self.record_keys,
+            self.versions,
+            self.kafka_keys,
+            self.key_hashes,
+            self.content_hashes,
+            self.regions,
+            list(accumulate(map(len, self.payloads))),
+            memoryview(b"".join(self.payloads)),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One intact frame of a segment: where it starts and ends, and its payload."""
@@ -108,34 +134,50 @@ class Damage:
 
 
 _ENCODER = msgspec.msgpack.Encoder()
+# MessagePack: an empty array, one of so many items, no bytes, so many bytes.
+_NO_ARRAY, _ARRAY = b"\x90", struct.Struct(">BI")
+_NO_BYTES, _BYTES = b"\xc4\x00", struct.Struct(">BI")
 _BATCHES = msgspec.msgpack.Decoder(StoredBatch)
 _COMMITS = msgspec.msgpack.Decoder(Commit)
 _COMMIT_IDS = msgspec.msgpack.Decoder(_CommitId)
 _COLUMNS = msgspec.msgpack.Decoder(Columns)
+_EARLIER_COLUMNS = msgspec.msgpack.Decoder(_EarlierColumns)
 _HEADERS = msgspec.msgpack.Decoder(Header)
 
 
-def encode_header(header: Header) -> bytearray:
+def encode_header(header: Header) -> bytes:
     """Return a header frame."""
-    return _frame(HEADER_MAGIC, header)
+    return _frame(HEADER_MAGIC, [_ENCODER.encode(header)])
 
 
-def encode_columns(columns: Columns) -> msgspec.Raw:
-    """Return a block's columns as they stand in a batch.
+def encode_batch(batch: Batch) -> bytes:
+    """Return a batch frame.
 
     Raises TypeError, ValueError or msgspec.MsgspecError for what cannot be encoded.
     """
-    return msgspec.Raw(_ENCODER.encode(columns))
+    return _frame(BATCH_MAGIC, [*_pieces(batch)])
+
+
+def _pieces(batch: Batch) -> Iterator[bytes | memoryview]:
+    """Yield what msgspec would make of a batch, without encoding its payloads: they end columns."""
+    count = len(batch.columns)
+    yield _ENCODER.encode(replace(batch, columns=[]))[: -len(_NO_ARRAY)]
+    yield _ARRAY.pack(0xDD, count)
+    for columns in batch.columns:
+        yield _ENCODER.encode(replace(columns, payloads=memoryview(b"")))[: -len(_NO_BYTES)]
+        yield _BYTES.pack(0xC6, len(columns.payloads))
+        yield columns.payloads
 
 
 def decode_columns(raw: msgspec.Raw) -> Columns:
-    """Read a block's columns; msgspec.MsgspecError when they are of another version."""
-    return _COLUMNS.decode(raw)
+    """Read a block's columns; msgspec.MsgspecError when they are of another version.
 
-
-def encode_batch(batch: Batch) -> bytearray:
-    """Return a batch frame."""
-    return _frame(BATCH_MAGIC, batch)
+    Their payloads are a view of ``raw``.
+    """
+    try:
+        return _COLUMNS.decode(raw)
+    except msgspec.ValidationError:
+        return _EARLIER_COLUMNS.decode(raw).columns()
 
 
 def decode_header(payload: bytes | memoryview) -> Header:
@@ -209,13 +251,11 @@ def frame_size(prefix: bytes) -> int:
     return PREFIX_SIZE + length if known else 0
 
 
-def _frame(magic: bytes, value: Header | Batch) -> bytearray:
-    frame = bytearray(PREFIX_SIZE)
-    _ENCODER.encode_into(value, frame, PREFIX_SIZE)
-    with memoryview(frame)[PREFIX_SIZE:] as payload:
-        prefix = magic, len(payload), zlib.crc32(payload)
-    _PREFIX.pack_into(frame, 0, *prefix)
-    return frame
+def _frame(magic: bytes, pieces: list[bytes | memoryview]) -> bytes:
+    crc = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece, crc)
+    return b"".join([_PREFIX.pack(magic, sum(map(len, pieces)), crc), *pieces])
 
 
 def _next_magic(data: bytes, start: int) -> int:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
 from emdata.commits import Commit, Dead
 from emdata.errors import BufferUnavailable, ServiceError
 from emdata.telemetry import get_logger
@@ -22,6 +20,7 @@ from stream_manager.buffer.acks import append_acks
 from stream_manager.buffer.blocks import (
     Block,
     BlockHead,
+    Columns,
     Drafts,
     LateCommit,
     Place,
@@ -35,7 +34,6 @@ from stream_manager.buffer.frames import (
     Header,
     StoredCommit,
     encode_batch,
-    encode_columns,
     encode_header,
 )
 from stream_manager.buffer.reader import BlockReader
@@ -170,7 +168,7 @@ class BufferLog:
         Raises BufferUnavailable when the batch is not durable: then nothing of it is acknowledged,
         the numbers are given back, and the next append goes to a new segment.
         """
-        columns = [encode_columns(one.columns) for one in drafts]
+        columns = [one.columns for one in drafts]
         with self._appending:
             before = dict(self.seqs)
             try:
@@ -189,9 +187,7 @@ class BufferLog:
                 polls={head.poll_id for head in heads},
             )
             self._durable_seqs = dict(self.seqs)
-        blocks = [
-            Block(self.writer, head, one.columns) for head, one in zip(heads, drafts, strict=True)
-        ]
+        blocks = [Block(self.writer, *pair) for pair in zip(heads, columns, strict=True)]
         runs: list[Run] = []
         for index, block in enumerate(blocks):
             runs += runs_of(
@@ -208,7 +204,7 @@ class BufferLog:
     def _write(
         self,
         heads: list[BlockHead],
-        columns: list[msgspec.Raw],
+        columns: Sequence[Columns],
         commits: list[Commit],
         deads: list[Dead],
     ) -> tuple[Segment, int, int]:

@@ -216,7 +216,7 @@ class _Reader:
                     raise BufferUnavailable(f"segment {number}: byte {offset} changed while read")
                 batch = decode_batch(frame.payload)
                 columns = decode_columns(batch.columns[index])
-                columns.payloads = []
+                columns.payloads, columns.ends = memoryview(b""), []
                 blocks.append(Block(self._writer, batch.heads[index], columns))
 
     def _take_batch(
@@ -237,7 +237,9 @@ class _Reader:
             self._memory_left -= size
             block = None
             if self._memory_left > 0:
-                block = Block(self._writer, head, decode_columns(batch.columns[index]))
+                columns = decode_columns(batch.columns[index])
+                columns.payloads = memoryview(bytes(columns.payloads))  # the segment may go
+                block = Block(self._writer, head, columns)
             segment.undelivered += runs_of(
                 Place(segment.number, frame.start, index, base),
                 head,

@@ -11,6 +11,8 @@ from emdata.envelope import Regions
 from stream_manager.buffer import Block
 from stream_manager.delivery.producers import RecordProducer, Report, error_of
 
+HEX = 2 * HASH_BYTES
+
 
 def hand_over(
     producer: RecordProducer,
@@ -26,9 +28,10 @@ def hand_over(
     """
     head, columns = block.head, block.columns
     keys = columns.kafka_keys or columns.record_keys
-    versions, states, hashes = columns.versions, columns.regions, columns.content_hashes
+    versions, states, view = columns.versions, columns.regions, columns.view
+    hashes = columns.content_hashes.hex().encode()
     topic, first_seq, produce = head.topic, head.first_seq, producer.produce
-    stencil, of_state = block.stencil(), regions.headers
+    stencil, of_state = block.stencil(priority), regions.headers
     unknown = of_state(None)
     handed = 0
     try:
@@ -40,12 +43,11 @@ def hand_over(
                     seq,
                     columns.record_keys[at],
                     None if versions is None else versions[at],
-                    hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES],
-                    priority,
-                    columns.payloads[at],
+                    hashes[at * HEX : (at + 1) * HEX],
+                    view(at),
                 ),
                 keys[at],
-                stencil.headers(seq, priority, unknown if states is None else of_state(states[at])),
+                stencil.headers(seq, unknown if states is None else of_state(states[at])),
                 report,
             )
             handed += 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from emdata.commits import DatasetCounts
-from emdata.contracts.base import HASH_BYTES, Record, fields_of, utc_text
+from emdata.contracts.base import HASH_BYTES, Record, RecordEncoder, fields_of, utc_text
 from stream_manager.buffer import Columns, Drafts
 from stream_manager.buffer.blocks import BlockHead
 
@@ -53,15 +53,16 @@ class PreparedBatch:
         return len(self.payloads)
 
 
-_Row = tuple[str, str | None, str, bytes, bytes, int, bytes, str | None]
+_Row = tuple[str, str | None, str, bytes, bytes, int, str | None]
 
 
 class Pending:
     """What a poll has taken of one dataset: its counts, and the records that are not durable yet.
 
     taken: content hashes by key hash of what this poll accepted. is_keyed_alike: the Kafka key is
-    the record's key. event_place: which of a record's values is its event time. is_hashed: keys
-    are remembered at all; is_compared: an unchanged record is left out.
+    the record's key; is_regional: a record may be about a state. event_place: which of a record's
+    values is its event time. is_hashed: keys are remembered at all; is_compared: an unchanged
+    record is left out. encode, payload: as ``RecordEncoder`` has them.
     """
 
     def __init__(self, context: PollContext, record: type[Record]) -> None:
@@ -69,11 +70,18 @@ class Pending:
         self.counts = DatasetCounts()
         self.taken: dict[bytes, bytes] = {}
         self.is_keyed_alike = record.kafka_key is Record.kafka_key
+        self.is_regional = (
+            record.dataset.region is not None or record.region_code is not Record.region_code
+        )
         self.event_place = event_place(record)
         self.is_hashed = context.keys is not Keys.FORGOTTEN
         self.is_compared = context.keys is Keys.COMPARED
+        self.encode = (encoder := RecordEncoder(record)).encode
+        self.payload = encoder.payload
         self._newest = ""
         self._records: list[_Row] = []
+        self._payloads = bytearray()
+        self._ends: list[int] = []
 
     def __len__(self) -> int:
         return len(self._records)
@@ -86,13 +94,13 @@ class Pending:
         key_hash: bytes,
         content_hash: bytes,
         priority: int,
-        payload: bytes,
+        payload: bytes | bytearray,
         region: str | None,
     ) -> None:
         """Take one record."""
-        self._records.append(
-            (key, version, kafka_key, key_hash, content_hash, priority, payload, region)
-        )
+        self._records.append((key, version, kafka_key, key_hash, content_hash, priority, region))
+        self._payloads += payload
+        self._ends.append(len(self._payloads))
         if self.is_compared:
             self.taken[key_hash] = content_hash
 
@@ -106,10 +114,11 @@ class Pending:
     def cut(self) -> Drafts:
         """Return what was taken since the last cut, as a block; there is something."""
         context = self._context
-        keys, versions, kafka_keys, key_hashes, hashes, priorities, payloads, regions = zip(
+        keys, versions, kafka_keys, key_hashes, hashes, priorities, regions = zip(
             *self._records, strict=True
         )
-        self._records = []
+        payloads, ends = memoryview(self._payloads), self._ends
+        self._records, self._payloads, self._ends = [], bytearray(), []
         return Drafts(
             self.dataset.name,
             context.source,
@@ -125,8 +134,9 @@ class Pending:
                 None if self.is_keyed_alike else list(kafka_keys),
                 b"".join(key_hashes),
                 b"".join(hashes),
-                list(payloads),
                 _or_none(regions),
+                ends,
+                payloads,
             ),
         )
 

@@ -14,7 +14,7 @@ import msgspec
 
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
 from emdata.contracts.base import Priority, Record, json_decoder, short_hash
-from emdata.derive.limits import check_identity, check_storable
+from emdata.derive.limits import check_identity, check_values
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager.buffer import Block, Drafts
@@ -303,21 +303,21 @@ class PollSession:
         counts = pending.counts
         counts.records += 1
         try:
-            made = record.encoded()
-            key, payload = made.key, made.payload
+            values, key, version, content_hash = pending.encode(record)
+            payload = pending.payload
             key_hash = short_hash(key.encode()) if pending.is_hashed else b""
             if pending.event_place >= 0:
-                pending.note_event(made.values[pending.event_place])
-            if pending.is_compared and self._is_known(pending, key_hash, made.content_hash):
+                pending.note_event(values[pending.event_place])
+            if pending.is_compared and self._is_known(pending, key_hash, content_hash):
                 counts.unchanged += 1
                 return None
             if len(payload) > MAX_PAYLOAD:
                 raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
-            check_storable(record, made)
-            check_identity(pending.dataset.name, key, made.version)
+            check_values(record, values, len(payload))
+            check_identity(pending.dataset.name, key, version)
             kafka_key = key if pending.is_keyed_alike else record.kafka_key()
             priority = self._decide(record)
-            region = record.region_code()
+            region = record.region_code() if pending.is_regional else None
         except RECORD_ERRORS as error:
             counts.rejected += 1
             self._dead.add(pending.dataset.name, bytes_of(record), error)
@@ -325,9 +325,7 @@ class PollSession:
         if not (self._room[priority] or self._admits(priority)):
             counts.deferred += 1
             return None
-        pending.add(
-            key, made.version, kafka_key, key_hash, made.content_hash, priority, payload, region
-        )
+        pending.add(key, version, kafka_key, key_hash, content_hash, priority, payload, region)
         self._waiting += 1
         return None
 

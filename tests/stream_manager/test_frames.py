@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple, replace
 
 from stream_manager.buffer.acks import append_acks, ranges, read_acks
 from stream_manager.buffer.frames import (
@@ -19,7 +21,6 @@ from stream_manager.buffer.frames import (
     decode_columns,
     decode_header,
     encode_batch,
-    encode_columns,
     encode_header,
     frame_at,
     frame_size,
@@ -30,7 +31,7 @@ from tests.stream_manager.making import block, commit, draft
 
 def batch(*numbers: int, base: int = 0) -> Batch:
     made = block(*map(draft, numbers), first_seq=numbers[0] + 1)
-    return Batch(base, [made.head], [commit()], [], [encode_columns(made.columns)])
+    return Batch(base, [made.head], [commit()], [], [made.columns])
 
 
 def test_a_batch_and_a_header_come_back_as_they_were_written() -> None:
@@ -45,6 +46,30 @@ def test_a_batch_and_a_header_come_back_as_they_were_written() -> None:
     (frame,) = scan(encode_header(header))
     assert isinstance(frame, Frame)
     assert decode_header(frame.payload) == header
+
+
+@given(st.lists(st.lists(st.binary(max_size=300), min_size=1, max_size=4), max_size=20))
+def test_a_batch_is_plain_messagepack_whatever_its_payloads(blocks: list[list[bytes]]) -> None:
+    made = [block(*(replace(draft(1), payload=one) for one in some)) for some in blocks]
+    written = Batch(3, [one.head for one in made], [commit()], [], [one.columns for one in made])
+    (frame,) = scan(encode_batch(written))
+    assert isinstance(frame, Frame)
+    assert msgspec.msgpack.decode(frame.payload) == msgspec.msgpack.decode(
+        msgspec.msgpack.encode(written)
+    )
+    read = [decode_columns(raw) for raw in decode_batch(frame.payload).columns]
+    assert [[one.payload(at) for at in range(len(one.ends))] for one in read] == blocks
+
+
+def test_a_block_of_the_first_layout_is_read() -> None:
+    drafts = [replace(draft(1), region="CO"), replace(draft(2, size=9), record_version="v")]
+    now = block(*drafts).columns
+    payloads = [one.payload for one in drafts]
+    before = [*astuple(now)[:5], payloads]
+    for stored, regions in ((before, None), ([*before, now.regions], now.regions)):
+        read = decode_columns(msgspec.Raw(msgspec.msgpack.encode(stored)))
+        assert read == replace(now, regions=regions)
+        assert [read.payload(at) for at in (0, 1)] == payloads
 
 
 @given(st.binary(max_size=400))
