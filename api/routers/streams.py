@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 
@@ -14,8 +15,10 @@ from api.access.caller import Caller
 from api.access.visibility import row_scope, visible, visible_collection
 from api.catalog.model import Collection
 from api.context import Api, TheApi, TheCaller
-from api.problems import Problem
+from api.problems import Problem, documented
 from api.query.model import ItemsQuery
+from api.query.openapi import ITEMS_PARAMETERS
+from api.query.parameters import asked_of
 from api.streams.following import Follower
 from api.streams.matching import matcher
 from api.streams.position import Position
@@ -25,6 +28,11 @@ from api.streams.session import Ending, Form, Session
 router = APIRouter(tags=["streams"])
 SEND_SECONDS = 30.0
 """A listener that takes nothing for so long is cut off; it resumes by its last event's id."""
+ONLY_TABLES = frozenset(
+    {"datetime", "sortby", "cursor", "as_of", "count", "limit", "lang", "f", "crs"}
+)
+"""What items are asked by and streams are not."""
+OURS = frozenset({"limit", "seconds", "last-event-id"})
 
 Limit = Annotated[int | None, Query(ge=0, le=1_000_000, description="End after so many items")]
 Seconds = Annotated[float | None, Query(ge=0, le=86_400, description="End after so long")]
@@ -34,8 +42,34 @@ LastEvent = Annotated[
 ]
 
 
-@router.get("/collections/{collection_id}/stream", summary="Records as they are accepted")
+PARAMETERS = [one for one in ITEMS_PARAMETERS if one["name"] not in ONLY_TABLES]
+EXAMPLE = (
+    'id: 0:41\nevent: open\ndata: {"collection":"nws_alerts","isSimulated":false}\n\n'
+    'id: 0:42\nevent: item\ndata: {"type":"Feature", ...}\n\n'
+)
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events: open, item, heartbeat, status, gap, end",
+        "content": {
+            "text/event-stream": {
+                "schema": {"type": "string"},
+                "examples": {"a": {"value": EXAMPLE}},
+            }
+        },
+    },
+    **documented("bad-parameter", "not-found", "too-many-requests", "unavailable"),
+}
+
+
+@router.get(
+    "/collections/{collection_id}/stream",
+    summary="Records as they are accepted",
+    response_class=Response,
+    responses=RESPONSES,
+    openapi_extra={"parameters": PARAMETERS},
+)
 async def stream(
+    request: Request,
     collection_id: str,
     api: TheApi,
     caller: TheCaller,
@@ -44,16 +78,16 @@ async def stream(
     last_event_id: LastEvent = None,
 ) -> Response:
     """Send each record as a GeoJSON feature in an event named ``item``, seconds before it lands."""
-    collection = _streamed(api, collection_id, caller)
+    query = _asked(api, collection_id, caller, request.query_params.multi_items())
     start = None if last_event_id is None else Position.parse(last_event_id)
     stack = ExitStack()
     with stack:
         stack.enter_context(api.hub.admitted(caller))
-        follower = await api.hub.follow(_topic(collection), start)
+        follower = await api.hub.follow(_topic(query), start)
         kept = stack.pop_all()
-    renderer = Renderer(collection)
+    renderer = Renderer(_shown(query))
     form = Form(renderer.event, event, b"".join)
-    session = _session(api, caller, collection, follower, form, Ending(limit, seconds))
+    session = _session(api, caller, query, follower, form, Ending(limit, seconds))
 
     async def events() -> AsyncIterator[bytes]:
         with kept:
@@ -77,14 +111,14 @@ async def socket(
     last_event_id: Annotated[str | None, Query(alias="last-event-id")] = None,
 ) -> None:
     """As ``stream``; each message is ``{"event", "id", "data"}``."""
-    collection = _streamed(api, collection_id, caller)
+    query = _asked(api, collection_id, caller, websocket.query_params.multi_items())
     start = None if last_event_id is None else Position.parse(last_event_id)
     with api.hub.admitted(caller):
-        follower = await api.hub.follow(_topic(collection), start)
+        follower = await api.hub.follow(_topic(query), start)
         await websocket.accept()
-        renderer = Renderer(collection)
+        renderer = Renderer(_shown(query))
         form = Form(lambda entry: [renderer.message(entry)], _messages, _joined)
-        session = _session(api, caller, collection, follower, form, Ending(limit, seconds))
+        session = _session(api, caller, query, follower, form, Ending(limit, seconds))
         try:
             async for texts in session.events():
                 for text in texts:
@@ -102,30 +136,46 @@ def _joined(parts: list[list[str]]) -> list[str]:
     return [text for part in parts for text in part]
 
 
-def _streamed(api: Api, collection_id: str, caller: Caller) -> Collection:
+def _asked(
+    api: Api, collection_id: str, caller: Caller, given: Sequence[tuple[str, str]]
+) -> ItemsQuery:
+    """Return the conditions: those of items, but for what only a table can answer."""
     collection = visible_collection(api.catalog, collection_id, caller)
     if collection.record is None:
         streamed = ", ".join(one.id for one in visible(api.catalog, caller) if one.is_dataset)
         raise Problem("not-found", f"{collection.id} is no stream; streams: {streamed}")
-    return collection
+    return asked_of(collection, given, without=ONLY_TABLES, others=OURS).query
 
 
-def _topic(collection: Collection) -> str:
-    if collection.record is None:
+def _shown(query: ItemsQuery) -> Collection:
+    """Return the collection with the properties that were asked for, and what places a feature."""
+    collection, names = query.collection, query.properties
+    if names is None:
+        return collection
+    kept = {*names, *collection.key, "record_key"}
+    if collection.geometry is not None:
+        kept.update(filter(None, (collection.geometry.geojson, *(collection.geometry.point or ()))))
+    return replace(
+        collection, properties=tuple(one for one in collection.properties if one.name in kept)
+    )
+
+
+def _topic(query: ItemsQuery) -> str:
+    if query.collection.record is None:
         raise AssertionError("checked above")
-    return collection.record.dataset.topic
+    return query.collection.record.dataset.topic
 
 
 def _session(
     api: Api,
     caller: Caller,
-    collection: Collection,
+    query: ItemsQuery,
     follower: Follower,
     form: Form[Any],
     ending: Ending,
 ) -> Session[Any]:
-    query = ItemsQuery(collection)
-    scope = row_scope(collection, caller)
-    matches = matcher(collection, (*scope, *query.filters), query.bbox)
+    collection = query.collection
+    conditions = (*row_scope(collection, caller), *query.filters, query.bbox, query.where)
+    matches = matcher(collection, [one for one in conditions if one is not None])
     about = {"collection": collection.id, "isSimulated": api.is_simulated}
     return Session(follower, matches, form, ending, about)

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from api.query.model import ItemsQuery
 from api.streams.following import Connection, Follower, Gap, Happening
 from api.streams.ring import Entry
 from stream_manager.state.resend import KafkaUnavailable
@@ -116,11 +115,6 @@ class Session(Generic[T]):
 
 async def _next(happenings: AsyncGenerator[Happening, None]) -> Happening:
     return await anext(happenings)
-
-
-def is_streamable(query: ItemsQuery) -> bool:
-    """Whether a query asks for nothing that only a table can answer."""
-    return query.between is None and query.as_of is None and query.after is None
 
 
 def _gap(gap: Gap) -> dict[str, Any]:

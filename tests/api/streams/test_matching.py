@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.catalog.datasets import collection_of
-from api.query.model import Box, Filter
+from api.query.model import AllOf, AnyOf, Box, Expression, Filter, Not
 from api.streams.matching import is_like, matcher
 from emdata.contracts.fema import DisasterDeclaration
 from emdata.contracts.nws import Alert
@@ -23,8 +23,8 @@ ALERT = {
 }  # fmt: skip
 
 
-def meets(*filters: Filter, bbox: Box | None = None) -> bool:
-    return matcher(ALERTS, filters, bbox)(dict(ALERT))
+def meets(*conditions: Expression) -> bool:
+    return matcher(ALERTS, conditions)(dict(ALERT))
 
 
 @pytest.mark.parametrize(
@@ -50,8 +50,29 @@ def test_a_filter_holds_as_in_sql(one: Filter, expected: bool) -> None:
     assert meets(one) is expected
 
 
+FLOOD, STORM = Filter("event", "=", ("Flood Watch",)), Filter("event", "=", ("Storm",))
+MISSING = Filter("headline", "=", ("x",))
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (AllOf((FLOOD, Not(STORM))), True),
+        (AllOf((FLOOD, STORM)), False),
+        (AnyOf((STORM, FLOOD)), True),
+        (AnyOf((STORM, STORM)), False),
+        (Not(MISSING), False),  # neither it nor its opposite is true of a missing value
+        (AnyOf((MISSING, FLOOD)), True),
+        (Not(AllOf((MISSING, STORM))), True),
+        (Not(AnyOf((MISSING, STORM))), False),
+    ],
+)
+def test_conditions_join_as_in_sql(one: Expression, expected: bool) -> None:
+    assert meets(one) is expected
+
+
 def test_a_calendar_date_is_compared_as_one() -> None:
-    after = matcher(DECLARATIONS, [Filter("declared_on", ">", (date(2026, 1, 31),))], None)
+    after = matcher(DECLARATIONS, [Filter("declared_on", ">", (date(2026, 1, 31),))])
     assert after({"declared_on": "2026-02-01"})
     assert not after({"declared_on": "2026-01-31"})
 
@@ -67,11 +88,11 @@ def test_a_calendar_date_is_compared_as_one() -> None:
     ],
 )
 def test_a_box_meets_the_geometry(box: Box, expected: bool) -> None:
-    assert meets(bbox=box) is expected
+    assert meets(box) is expected
 
 
 def test_a_record_without_a_place_is_in_no_box() -> None:
-    assert not matcher(ALERTS, [], Box(-180, -90, 180, 90))({"bbox_west": None})
+    assert not matcher(ALERTS, [Box(-180, -90, 180, 90)])({"bbox_west": None})
 
 
 @given(st.text("ab%_", max_size=8), st.text("ab", max_size=10))
