@@ -103,9 +103,8 @@ class World:
     def _insert(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
         names = list(rows[0])
         places = f"({', '.join(['%s'] * len(names))})"
-        sql = (
-            f"INSERT INTO {table} ({', '.join(map(quote, names))}) VALUES "  # noqa: S608
-            + ", ".join([places] * len(rows))
+        sql = f"INSERT INTO {table} ({', '.join(map(quote, names))}) VALUES " + ", ".join(
+            [places] * len(rows)
         )
         self.execute(sql, [row[name] for row in rows for name in names])
 
@@ -120,9 +119,7 @@ def running_world(
 
 
 def _row(record: Record, seq: int, writer: int, at: datetime) -> dict[str, Any]:
-    values = {
-        name: _column(value) for name, value in msgspec.structs.asdict(record).items()
-    }
+    values = {name: _column(value) for name, value in msgspec.structs.asdict(record).items()}
     return {
         "accepted_on": at.astimezone(UTC).date(),
         "writer": writer,
