@@ -19,6 +19,7 @@ def wanted_topics(settings: Settings) -> list[TopicSpec]:
     specs = topic_specs(
         contracts().values(),
         partitions=settings.kafka_partitions,
+        replication=settings.kafka_replication,
         retention_hours=settings.kafka_retention_hours,
         window_retention_days=settings.kafka_window_retention_days,
         windowed=windowed_datasets(),

@@ -61,6 +61,13 @@ class ContainerSettings(BaseSettings):
         validation_alias=names("dagster_code_host"),
         description="host of the Dagster code server",
     )
+    kafka_replication: int = Field(
+        1,
+        ge=1,
+        le=9,
+        validation_alias=names("kafka_replication"),
+        description="copies of a new topic's partitions; at most as many as there are brokers",
+    )
     landing_parallelism: int = Field(
         1,
         ge=1,

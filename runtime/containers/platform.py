@@ -64,7 +64,8 @@ def start(settings: Settings, only: str, say: Say) -> Up:
         options = ("--detach", "--wait", "--wait-timeout", str(UP_TIMEOUT_S))
         code = compose.run("up", *options, *wanted)
         containers = compose.containers()
-        not_ready = [one for one in containers if not one.is_ready]
+        asked = [one for one in containers if not wanted or one.state != "created"]
+        not_ready = [one for one in asked if not one.is_ready]
         if not_ready or (code != 0 and not _only_ended_well(containers)):
             raise ServiceError(_explain(not_ready, code))
         was_running = {one.name for one in containers if one.state == "running"} == set(before)

@@ -86,6 +86,11 @@ class ComposePlatform:
         """The project."""
         return compose_of(self.settings)
 
+    def forget(self) -> None:
+        """Read credentials and project anew; a restore replaced them."""
+        for name in ("context", "compose"):
+            self.__dict__.pop(name, None)
+
     def emdata(
         self, *arguments: str, timeout: float = 300, check: bool = True
     ) -> subprocess.CompletedProcess[str]:

@@ -5,11 +5,17 @@ The embedded profile's own end-to-end test, with containers in place of processe
 
 from __future__ import annotations
 
+import hashlib
 import random
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from emdata.contracts import contracts
+from runtime.services.rest import get_json
 from tests.containers.compose_platform import ComposePlatform, build_standins, running_compose
 from tests.e2e.test_main_job import (
     STREAMS,
@@ -19,6 +25,7 @@ from tests.e2e.test_main_job import (
     assert_windows_equal_a_recount,
     wait_for_moment,
 )
+from tests.monitoring.expressions import OF_FLINK
 from tests.support.waiting import wait_for
 
 pytestmark = [
@@ -117,6 +124,53 @@ def test_nothing_is_lost_or_counted_twice_when_a_container_is_killed(
     assert_equal_to_the_witness(world)
 
 
+def landing(platform: ComposePlatform) -> set[int]:
+    """Parallelism of the vertices of the landing jobs, empty while one does not run."""
+    port, found = platform.settings.flink_rest_port, set()
+    for job in get_json(port, "/jobs/overview", timeout=10)["jobs"]:
+        if not job["name"].startswith("landing") or job["state"] in ("CANCELED", "FAILED"):
+            continue
+        for vertex in get_json(port, f"/jobs/{job['jid']}", timeout=10)["vertices"]:
+            if vertex["status"] != "RUNNING":
+                return set()
+            found.add(vertex["parallelism"])
+    return found
+
+
+def scale(platform: ComposePlatform, count: int) -> None:
+    service = "flink-taskmanager"
+    options = ("--detach", "--no-recreate", "--scale", f"{service}={count}")
+    assert platform.compose.run("up", *options, service) == 0
+
+
+def wait_landing(platform: ComposePlatform, count: int) -> None:
+    wait_for(lambda: landing(platform) == {count}, 60, f"landing at {count}", interval=0.5)
+
+
+def test_a_second_taskmanager_doubles_the_landing_jobs_and_nothing_is_lost(
+    world: World, platform: ComposePlatform
+) -> None:
+    wait_landing(platform, 1)
+    for count in (2, 1):
+        world.advance(1900)
+        ids = world.ask()
+        scale(platform, count)
+        wait_landing(platform, count)
+        world.settled(world.answered(ids))
+        world.poll()
+        assert_ledger_settled(world)
+        assert_equal_to_the_witness(world)
+    assert_windows_equal_a_recount(world)
+
+
+def test_prometheus_finds_what_the_alerts_ask_flink_for(platform: ComposePlatform) -> None:
+    text = platform.compose.ask(
+        "exec", "-T", "flink-jobmanager", "curl", "-fsS", "http://127.0.0.1:9249/metrics"
+    )
+    served = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line[:1] != "#"}
+    assert served >= OF_FLINK
+
+
 def test_nothing_is_lost_or_counted_twice_when_everything_is_restarted(
     world: World, platform: ComposePlatform
 ) -> None:
@@ -136,24 +190,69 @@ def test_nothing_is_lost_or_counted_twice_when_everything_is_restarted(
     assert_windows_equal_a_recount(world)
 
 
-def test_a_full_stop_and_start_keeps_all_data(world: World, platform: ComposePlatform) -> None:
-    def counts() -> dict[str, int]:
-        tables = platform.sql("SHOW TABLES FROM raw_data")
-        names = sorted(str(next(iter(row.values()))) for row in tables)
-        return {
-            name: platform.sql(f"SELECT COUNT(*) AS n FROM raw_data.{name}")[0]["n"]
-            for name in names
-        }
+def contents(platform: ComposePlatform) -> dict[str, tuple[int, str]]:
+    """Number of rows and a hash over all of them, by landed table and by table of the state."""
+    found = {}
+    for record in contracts().values():
+        name = record.dataset.name
+        rows = platform.warehouse(timeout=120).query(f"SELECT * FROM raw_data.{name}")
+        found[name] = (len(rows), hashed(rows))
+    for name in ("polls", "poll_datasets", "cursors", "seen", "landed"):
+        rows = platform.state_sql(f"SELECT * FROM {name}")
+        found[f"state.{name}"] = (len(rows), hashed(rows))
+    return found
 
+
+def hashed(rows: list[dict[str, Any]]) -> str:
+    lines = sorted(repr(sorted(row.items(), key=lambda item: item[0])) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def counts(platform: ComposePlatform) -> dict[str, int]:
+    return {name: count for name, (count, _) in contents(platform).items()}
+
+
+def test_a_full_stop_and_start_keeps_all_data(world: World, platform: ComposePlatform) -> None:
     world.poll()
     assert_ledger_settled(world)
-    before = counts()
+    before = counts(platform)
     world.engine.dispose()
     platform.emdata("stop")
     assert platform.compose.containers() == []
     platform.start()
     world.simulator.ask("clock", {"freeze": True})
-    assert {name: n for name, n in counts().items() if n < before[name]} == {}
+    assert {name: n for name, n in counts(platform).items() if n < before[name]} == {}
     world.poll()
     assert_equal_to_the_witness(world)
     assert_ledger_settled(world)
+
+
+def test_a_backup_brings_everything_back_after_all_else_was_lost(
+    world: World, platform: ComposePlatform, tmp_path: Path
+) -> None:
+    world.poll()
+    assert_ledger_settled(world)
+    # Nothing polls from here on, so that the backup can be compared row by row.
+    assert platform.compose.run("stop", "scrapers", "dagster-daemon") == 0
+    before = contents(platform)
+    assert sum(count for count, _ in before.values()) > 0
+    world.engine.dispose()
+    target = tmp_path / "backup"
+    platform.emdata("backup", str(target), timeout=900)
+    platform.emdata("stop")
+    platform.emdata("clean", "--yes")
+    for file in platform.home.iterdir():
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
+
+    platform.emdata("restore", str(target), "--yes", timeout=900)
+    platform.forget()
+    platform.emdata("start", "--only", "postgres,starrocks-lite", timeout=600)
+    assert contents(platform) == before
+    platform.start()
+    world = World(platform)  # type: ignore[arg-type]
+    world.simulator.ask("clock", {"freeze": True})
+    world.poll()
+    assert_equal_to_the_witness(world)
+    assert_ledger_settled(world)
+    assert_windows_equal_a_recount(world)
+    world.engine.dispose()
