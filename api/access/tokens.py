@@ -6,6 +6,7 @@ headers that would bring a key along are refused (RFC 8725).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,9 @@ REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 _KEY_IN_HEADER = frozenset({"jku", "jwk", "x5u", "x5c", "crit", "b64", "zip"})
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 _LONGEST_KID = 200
+_FAR = 253_402_300_800
+"""Unix time of the year 10,000."""
+_ORGANIZATION = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 class NotValid(Exception):
@@ -98,8 +102,10 @@ class Tokens:
             raise NotValid("it lives too long")
         organization = said.get(settings.api_jwt_organization_claim)
         subject, token_id = said["sub"], said.get("jti")
-        if not isinstance(organization, str) or not isinstance(subject, str) or not subject:
-            raise NotValid("it names no organization, or no subject")
+        if not isinstance(organization, str) or not _ORGANIZATION.fullmatch(organization):
+            raise NotValid("it names no organization")
+        if not isinstance(subject, str) or not subject:
+            raise NotValid("it names no subject")
         if token_id is not None and not isinstance(token_id, str):
             raise NotValid("jti is no text")
         listed = said.get(settings.api_jwt_scope_claim, "")
@@ -127,6 +133,6 @@ def _key_id(token: str) -> str | None:
 
 def _time(said: Mapping[str, Any], name: str) -> float:
     value = said[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise NotValid(f"{name} is no number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _FAR:
+        raise NotValid(f"{name} is no time")
     return float(value)

@@ -28,19 +28,21 @@ def visible(catalog: Catalog, caller: Caller) -> Iterator[Collection]:
             yield _masked(collection, caller)
 
 
-def visible_collection(catalog: Catalog, name: str, caller: Caller) -> Collection:
-    """Return one collection, to read it or to describe it.
+def visible_collection(
+    catalog: Catalog, name: str, caller: Caller, scope: str = READ
+) -> Collection:
+    """Return one collection, to read or describe it, or with ``scope`` WRITE to submit to it.
 
     Raises Problem ``not-found``, the same for one that is not there and for one of another tenant,
-    and ``forbidden`` for a key or token without the scope ``read``.
+    and ``forbidden`` for a key or token without the scope.
     """
     collection = catalog.get(name)
     if collection is None or not _may_see(collection, caller):
         known = ", ".join(sorted(one.id for one in visible(catalog, caller)))
         raise Problem("not-found", f"collection {name[:100]!r} is unknown; known: {known}")
-    if READ not in caller.scopes:
-        raise Problem("forbidden", f"this needs a key or token with the scope {READ}")
-    if is_audited(collection, caller):
+    if scope not in caller.scopes:
+        raise Problem("forbidden", f"this needs a key or token with the scope {scope}", scope=scope)
+    if scope == READ and is_audited(collection, caller):
         caller.reads.append(collection.id)
     return _masked(collection, caller)
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.responses import RedirectResponse
 
+from api.access.caller import WRITE
 from api.access.require import WritingCaller
-from api.access.visibility import visible_collection
+from api.access.visibility import visible, visible_collection
 from api.context import TheApi
 from api.links import base_url, item_path
 from api.problems import Problem
@@ -106,11 +107,13 @@ async def submit(
 
     An object, an array, or one object a line; all or none, answered when they are safe on disk.
     """
-    collection = visible_collection(api.catalog, collection_id, caller)
+    collection = visible_collection(api.catalog, collection_id, caller, WRITE)
     record = collection.record
     if record is None or record.dataset.submitted is None:
         taken = ", ".join(
-            one.id for one in api.catalog if one.record and one.record.dataset.submitted
+            one.id
+            for one in visible(api.catalog, caller)
+            if one.record and one.record.dataset.submitted
         )
         raise Problem(
             "method-not-allowed",

@@ -59,8 +59,9 @@ def add_organization_in(connection: Connection, new: NewOrganization, change: Ch
             created_by=change.actor,
         )
         .on_conflict_do_nothing()
-    )
-    if made.rowcount == 0:
+        .returning(organizations.c.id)
+    ).one_or_none()
+    if made is None:
         raise Taken(f"organization {new.id} is there already")
     _set_tenants(connection, new.id, new.tenants)
     return change.note(
@@ -170,8 +171,9 @@ def put_tenant(
                 insert(tenant_collections)
                 .values(collection=one, tenant=name)
                 .on_conflict_do_nothing()
-            )
-            if made.rowcount == 0:
+                .returning(tenant_collections.c.tenant)
+            ).one_or_none()
+            if made is None:
                 raise Taken(f"collection {one} belongs to another tenant")
         return change.note(
             connection,
