@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from emdata.contracts import Record
+from emdata.contracts.api_usage import ApiUsage
 from emdata.contracts.coagmet import HourlyObservation, Station
 from emdata.contracts.emissions import Emission
 from emdata.contracts.fema import DisasterDeclaration
@@ -223,4 +224,28 @@ def emissions(accepted_at: datetime) -> list[Landed]:
         one("acme", "e3", 999_999_999.999999, november),
         one("acme", "e3", 999_999_999.999999, november),
         one("umbrella", "e1", -0.000001, november),
+    ]
+
+
+def api_usage(accepted_at: datetime) -> list[Landed]:
+    """Two processes that counted a day; one line sent twice, one of the hour before midnight."""
+    noon = datetime(2024, 11, 1, 12, 0, tzinfo=UTC)
+
+    def line(process: str, number: int, at: datetime, **changes: Any) -> Landed:
+        values: dict[str, Any] = {
+            "organization": "acme", "collection": "nws_alerts", "format": "geojson",
+            "status_class": "2xx", "route": "/collections/{collection_id}/items", "requests": 10,
+            "rows_sent": 100, "bytes_sent": 5000, "seconds_total": 1.0, "seconds_max": 0.5,
+        }  # fmt: skip
+        record = ApiUsage(process=process, number=number, counted_from=at, **{**values, **changes})
+        return Landed(record, accepted_at)
+
+    return [
+        line("p1", 1, noon),
+        line("p1", 1, noon),
+        line("p1", 2, noon + timedelta(minutes=1), status_class="4xx", requests=3, rows_sent=0),
+        line("p2", 1, noon, requests=7, seconds_total=7.0, seconds_max=2.0),
+        line("p2", 2, noon, status_class="5xx", requests=1, rows_sent=0),
+        line("p2", 3, noon - timedelta(hours=13), requests=4),
+        line("p2", 4, noon, organization="umbrella", requests=5),
     ]

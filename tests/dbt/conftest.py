@@ -120,6 +120,7 @@ def _land_everything(client: Warehouse, now: datetime) -> None:
     land(client, cases.stations(earlier))
     land(client, cases.observations(earlier))
     land(client, cases.emissions(earlier))
+    land(client, cases.api_usage(earlier))
     tables = {table.name: f"{RAW_DATABASE}.{table.physical(JOB_HASH)}" for table in window_tables()}
     insert(
         client,

@@ -280,6 +280,19 @@ def test_totals_of_emissions_are_exact_and_a_correction_stays_in_its_month(world
     ]
 
 
+def test_usage_of_a_day_counts_every_line_once(world: World) -> None:
+    rows = world.rows(
+        "SELECT organization, counted_on, requests, requests_refused, requests_failed, rows_sent,"
+        " seconds_mean, seconds_max FROM emergency_data.fct_api_usage_day"
+        " WHERE collection = 'nws_alerts' AND format = 'geojson' ORDER BY organization, counted_on"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("acme", date(2024, 10, 31), 4, 0, 0, 100, 0.25, 0.5),
+        ("acme", date(2024, 11, 1), 21, 3, 1, 200, pytest.approx(10 / 21), 2.0),
+        ("umbrella", date(2024, 11, 1), 5, 0, 0, 100, 0.2, 0.5),
+    ]
+
+
 def test_a_new_message_shows_in_force_without_a_build(world: World) -> None:
     say = cases.Alerts(datetime.now(tz=world.now.tzinfo))
     say.send("fresh-1", "fresh", ["COZ099"], sent=-0.01)
