@@ -18,6 +18,7 @@ class Credentials:
     """Passwords in force: a setting wins over the one made at the first start."""
 
     starrocks_password: str
+    starrocks_reader_password: str
     postgres_password: str
     supervisor_password: str
     ingest_token: str

@@ -12,6 +12,7 @@ from emdata.contracts import contracts
 from emdata.derive.starrocks import RAW_DATABASE
 from emdata.errors import ServiceError
 from emdata.migrate import database_statements, plan_changes, read_tables
+from emdata.reader_account import reader_statements
 from emdata.state.database import dsn_of
 from runtime import models
 from runtime.context import Context
@@ -87,9 +88,12 @@ def _state(context: Context) -> str:
 
 
 def _tables(context: Context) -> str:
-    """Create databases and bring the landed tables to the contracts."""
+    """Create databases, the API's reader, and bring the landed tables to the contracts."""
     warehouse = warehouse_of(context)
-    warehouse.execute(*database_statements((RAW_DATABASE, context.settings.starrocks_database)))
+    databases = (RAW_DATABASE, context.settings.starrocks_database)
+    warehouse.execute(*database_statements(databases))
+    password = context.credentials.starrocks_reader_password
+    warehouse.execute(*reader_statements(password, databases))
     changes = plan_changes(contracts().values(), read_tables(warehouse))
     warehouse.execute(*(change.statement for change in changes))
     return f"{len(changes)} changes applied" if changes else "as the contracts say"
