@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
-from starlette.responses import RedirectResponse
 
 from api.access.caller import WRITE
 from api.access.require import WritingCaller
 from api.access.visibility import visible, visible_collection
-from api.context import TheApi
+from api.context import TheApi, TheCaller
 from api.links import base_url, item_path
-from api.problems import Problem
+from api.problems import Problem, documented
+from api.query.openapi import ITEMS_PARAMETERS, ITEMS_RESPONSES
+from api.routers.items import items
 from api.submitting.body import JSON, NDJSON
 from api.submitting.model import Form
 from api.submitting.submit import submitted
@@ -47,6 +48,28 @@ _BODY = {
         },
     }
 }
+_ITEM = {"type": "object", "description": "Fields of the collection's contract"}
+_ITEMS_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON: {"schema": {"oneOf": [_ITEM, {"type": "array", "items": _ITEM}]}},
+            NDJSON: {"schema": {"type": "string"}},
+        },
+    }
+}
+_PROBLEMS = documented(
+    "bad-parameter", "unauthorized", "forbidden", "too-large", "unsupported-media-type",
+    "bad-body", "too-many-requests", "unavailable",
+)  # fmt: skip
+_ANSWER = {
+    "accepted": 1,
+    "emissionIds": ["0b6ab5b8-56b5-4a0e-9a7e-3f0a2f5c7d11"],
+    "keys": ["acme|0b6ab5b8-56b5-4a0e-9a7e-3f0a2f5c7d11"],
+    "receivedAt": "2026-11-21T12:00:00.000000Z",
+    "isSimulated": False,
+}
+_TAKEN = {"description": "Safe on disk", "content": {JSON: {"example": _ANSWER}}}
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -57,7 +80,13 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("/emissions", status_code=201, summary="Report emissions", openapi_extra=_BODY)
+@router.post(
+    "/emissions",
+    status_code=201,
+    summary="Report emissions",
+    responses={201: _TAKEN, **_PROBLEMS},
+    openapi_extra=_BODY,
+)
 async def report(
     request: Request,
     response: Response,
@@ -77,25 +106,40 @@ async def report(
     return answer
 
 
-@router.get("/emissions", summary="Reported emissions", status_code=307)
-async def emissions(request: Request, api: TheApi) -> RedirectResponse:
-    """Go to the items of the collection of emissions, with the same parameters."""
-    return _items(request, api, Emission.dataset.name)
+@router.get(
+    "/emissions",
+    summary="Reported emissions",
+    response_class=Response,
+    responses=ITEMS_RESPONSES,
+    openapi_extra={"parameters": ITEMS_PARAMETERS},
+)
+async def emissions(request: Request, api: TheApi, caller: TheCaller) -> Response:
+    """Return items of the collection ``emission``: the latest version of every emission."""
+    return await items(Emission.dataset.name, request, api, caller)
 
 
-@router.get("/emissions/aggregated", summary="Totals by organization and month", status_code=307)
-async def aggregated(request: Request, api: TheApi) -> RedirectResponse:
-    """Go to the items of the collection of totals, with the same parameters."""
-    return _items(request, api, AGGREGATED)
+@router.get(
+    "/emissions/aggregated",
+    summary="Totals by organization and month",
+    response_class=Response,
+    responses=ITEMS_RESPONSES,
+    openapi_extra={"parameters": ITEMS_PARAMETERS},
+)
+async def aggregated(request: Request, api: TheApi, caller: TheCaller) -> Response:
+    """Return items of the collection ``aggregated_emission``: exact sums, seconds old.
+
+    ``month`` is the first day of the UTC month in which an emission was first accepted.
+    """
+    return await items(AGGREGATED, request, api, caller)
 
 
-def _items(request: Request, api: TheApi, collection: str) -> RedirectResponse:
-    query = f"?{request.url.query}" if request.url.query else ""
-    base = base_url(request, api.settings)
-    return RedirectResponse(f"{base}/collections/{collection}/items{query}", 307)
-
-
-@router.post("/collections/{collection_id}/items", status_code=201, summary="Submit items")
+@router.post(
+    "/collections/{collection_id}/items",
+    status_code=201,
+    summary="Submit items",
+    responses={201: _TAKEN, **_PROBLEMS, **documented("not-found", "method-not-allowed")},
+    openapi_extra=_ITEMS_BODY,
+)
 async def submit(
     collection_id: str,
     request: Request,
