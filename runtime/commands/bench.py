@@ -13,8 +13,13 @@ app = typer.Typer(help="Measure the platform on this machine.", no_args_is_help=
 
 @app.command()
 def footprint() -> None:
-    """Time from a warm start to ready, and memory two minutes later (takes about six minutes)."""
-    _run("footprint")
+    """Time from a warm start to ready, and memory two minutes later (takes about six minutes).
+
+    With PROFILE=containers, of containers.
+    """
+    from runtime.context import load
+
+    _run("containers" if load().profile == "containers" else "footprint")
 
 
 @app.command()
