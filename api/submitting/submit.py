@@ -8,7 +8,7 @@ from fastapi import Request
 
 from api.access.caller import ADMIN, Caller
 from api.context import Api
-from api.problems import Problem
+from api.problems import Problem, bad_parameter
 from api.submitting.body import rows_of
 from api.submitting.model import Form, Item
 from emdata.contracts.base import utc_text
@@ -30,6 +30,8 @@ async def submitted(
     ``forbidden`` for items in the name of others; ``unavailable`` with the items' ids when the
     manager is away or has no room, so that they can be sent again as the same.
     """
+    for name, value in request.query_params.items():
+        raise bad_parameter(name, value, "no parameter; what is submitted stands in the body")
     rows, is_single = await rows_of(request)
     received_at = api.clock.now()
     items, faults = form.read(

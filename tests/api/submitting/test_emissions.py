@@ -114,6 +114,12 @@ def test_single_list_and_lines_are_taken_and_come_back_with_their_exact_total(
     by_id = {row["emission_id"]: row["value"] for row in items(acme, "/emissions?limit=100")}
     assert by_id["e3"] == 7.25
     assert by_id[said["emissionId"]] == 0.1
+    wait_for(
+        lambda: [row["emission_count"] for row in items(acme, "/emissions/aggregated")] == [5],
+        30,
+        "the answer to follow its table",
+        interval=0.3,
+    )
     (shown,) = items(acme, "/emissions/aggregated")
     assert (shown["organization_id"], shown["emission_count"]) == ("acme", 5)
     assert Decimal(str(shown["total"])) == expected[0][0]
@@ -146,6 +152,7 @@ def test_fault_41_one_bad_item_takes_nothing_of_its_request(
     assert found == [(1, "role"), (2, "value"), (3, "value")]
     assert acme.post(b"value=1", Content_Type="text/plain").status_code == 415
     assert acme.post(b"[]").status_code == 422
+    assert acme.post(one(1), "/emissions?organizationId=acme").status_code == 400
     assert platform.sql("SELECT COUNT(*) AS n FROM raw_data.emission") == before
 
 
