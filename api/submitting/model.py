@@ -129,11 +129,11 @@ class Form:
         if made is None:
             made = _id(retry, index)
         record = self.record(**{**given, declared.made: made, declared.received: received_at})
-        encoded = record.encoded()
-        check_storable(record, encoded)
-        check_identity(record.dataset.name, encoded.key, encoded.version)
+        key = record.record_key()
+        check_storable(record)
+        check_identity(record.dataset.name, key, record.version_text())
         reporter = str(given[declared.reporter])
-        return Item(msgspec.json.encode(record), encoded.key, made, reporter)
+        return Item(msgspec.json.encode(record), key, made, reporter)
 
     def _field_of(self, error: Exception) -> str | None:
         if isinstance(error, ContractError):
