@@ -27,6 +27,8 @@ FRESH_SECONDS = 5.0
 def world() -> Iterator[World]:
     with running_world({"EMDATA_API_ACCESS_LOG": "false"}) as running:
         running.land(*(_declaration(number) for number in range(1, 21)))
+        newest = "emdata-newest-accepted-at"
+        wait_for(lambda: newest in running.get(ITEMS).headers, 30, "the version with the rows")
         yield running
 
 
