@@ -6,6 +6,7 @@ import dagster as dg
 
 from emdata.telemetry import get_logger
 from emergency_pipeline.catalog import Catalog, read_catalog
+from emergency_pipeline.defs.bulk.assets import bulk_assets, bulk_job, bulk_schedule
 from emergency_pipeline.defs.freshness.sensors import data_freshness_sensor, freshness_checks
 from emergency_pipeline.defs.ingestion.jobs import backfill_job, data_ingestion_job, dbt_build_job
 from emergency_pipeline.defs.ingestion.triggers import (
@@ -31,10 +32,10 @@ def build_definitions(site: Site, catalog: Catalog) -> dg.Definitions:
     if not models:
         log.warning("dbt_manifest_missing", path=str(site.manifest), fix=PREPARE)
     return dg.Definitions(
-        assets=[*lineage_specs(catalog, site), *models],
+        assets=[*lineage_specs(catalog, site), *models, *bulk_assets(catalog)],
         asset_checks=[freshness_checks(catalog), *contract_checks(catalog)],
-        jobs=[data_ingestion_job, backfill_job, dbt_build_job, retention_job],
-        schedules=[data_ingestion_schedule, retention_schedule],
+        jobs=[data_ingestion_job, backfill_job, dbt_build_job, bulk_job, retention_job],
+        schedules=[data_ingestion_schedule, bulk_schedule, retention_schedule],
         sensors=[first_landing_sensor, landing_sensor, data_freshness_sensor],
         resources={**_resources(site), "site": site, "catalog": catalog, MEMORY: dg.mem_io_manager},
         executor=dg.in_process_executor,

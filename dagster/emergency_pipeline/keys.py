@@ -28,3 +28,8 @@ def raw_key(table: str) -> AssetKey:
 def model_key(database: str, model: str) -> AssetKey:
     """``<database>/<model>``: a dbt model."""
     return AssetKey([database, model])
+
+
+def bulk_key(dataset: str) -> AssetKey:
+    """``bulk/<dataset>``: the daily files of a dataset."""
+    return AssetKey(["bulk", dataset])

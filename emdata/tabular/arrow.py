@@ -7,9 +7,12 @@ becomes a double, of which 15 digits are exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
+from polars.exceptions import PolarsError
 
 from emdata.tabular.model import Column, Kind, Table
 
@@ -29,10 +32,27 @@ def arrow_schema(table: Table) -> pa.Schema:
     return pa.schema([_field(column) for column in table.columns], metadata=dict(table.about))
 
 
-def array_of(kind: Kind, values: Sequence[Any]) -> pa.Array:
-    """Return values of a column as an array."""
-    convert = _CONVERT.get(kind)
-    return pa.array(values if convert is None else convert(values), TYPES[kind])
+def series_of(column: Column, values: Sequence[Any]) -> pl.Series:
+    """Return values of a column as a series of its type.
+
+    Texts among instants and days (the year 0, which Python does not have) become null.
+    """
+    made: Sequence[Any] = values
+    if column.kind == "boolean":
+        made = [None if value is None else bool(value) for value in values]
+    try:
+        return pl.Series(column.name, made, _SERIES[column.kind])
+    except (TypeError, ValueError, PolarsError):
+        made = [_CONVERT[column.kind](value) for value in made]
+        return pl.Series(column.name, made, _SERIES[column.kind])
+
+
+def array_of(column: Column, values: Sequence[Any]) -> pa.Array:
+    """Return values of a column as an array.
+
+    It is made by polars: the first Python list given to pyarrow imports pandas, for seconds.
+    """
+    return series_of(column, values).to_arrow().cast(TYPES[column.kind])
 
 
 def _field(column: Column) -> pa.Field:
@@ -44,17 +64,29 @@ def _field(column: Column) -> pa.Field:
     return pa.field(column.name, TYPES[column.kind], column.is_nullable, about)
 
 
-def _booleans(values: Sequence[Any]) -> list[bool | None]:
-    return [None if value is None else bool(value) for value in values]
+def _unless(kind: type) -> Callable[[Any], Any]:
+    return lambda value: value if isinstance(value, kind) else None
 
 
-def _numbers(values: Sequence[Any]) -> Sequence[Any]:
-    if all(type(value) is float or value is None for value in values):
-        return values
-    return [None if value is None else float(value) for value in values]
+def _through(kind: type) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else kind(value)
 
 
-_CONVERT: dict[Kind, Callable[[Sequence[Any]], Sequence[Any]]] = {
-    "boolean": _booleans,
-    "number": _numbers,
+_SERIES: dict[Kind, Any] = {
+    "string": pl.String,
+    "integer": pl.Int64,
+    "number": pl.Float64,
+    "boolean": pl.Boolean,
+    "date": pl.Date,
+    "date-time": pl.Datetime("us", "UTC"),
+    "json": pl.String,
+}
+_CONVERT: dict[Kind, Callable[[Any], Any]] = {
+    "string": _through(str),
+    "integer": _through(int),
+    "number": _through(float),
+    "boolean": _through(bool),
+    "date": _unless(date),
+    "date-time": _unless(datetime),
+    "json": _through(str),
 }

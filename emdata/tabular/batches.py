@@ -33,7 +33,7 @@ class Batches:
             arrays[NAME], arrays[BOX] = self.geo.arrays(self._table, rows)
         for column in self._table.columns:
             if column.name in self.schema.names and column.name not in arrays:
-                arrays[column.name] = array_of(column.kind, values[column.name])
+                arrays[column.name] = array_of(column, values[column.name])
         return pa.RecordBatch.from_arrays(
             [arrays[name] for name in self.schema.names], schema=self.schema
         )

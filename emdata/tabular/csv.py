@@ -14,9 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 
-from emdata.tabular.arrow import array_of
+from emdata.tabular.arrow import series_of
 from emdata.tabular.model import Column, Row, Table
 
 _LEADING = r"[\s\x00-\x20\x{feff}\x{200b}\x{2060}]"
@@ -69,8 +68,7 @@ def _series(column: Column, values: Sequence[Any]) -> pl.Series:
         # All digits of a DECIMAL are shown; it is no text that a formula could hide in.
         texts = [None if value is None else format(value, "f") for value in values]
         return pl.Series(column.name, texts, pl.String)
-    array: pa.Array = array_of(column.kind, values)
-    return pl.Series(column.name, pl.from_arrow(array))
+    return series_of(column, values)
 
 
 def _safe(name: str) -> pl.Expr:

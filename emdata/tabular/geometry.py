@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import shapely
 
@@ -46,12 +47,14 @@ class GeoColumns:
             lowest, highest = boxes[is_there].min(axis=0), boxes[is_there].max(axis=0)
             self._box[:2] = np.minimum(self._box[:2], lowest[:2])
             self._box[2:] = np.maximum(self._box[2:], highest[2:])
-        mask = pa.array(~is_there)
-        edges = [pa.array(boxes[:, index], pa.float64()) for index in range(4)]
-        wkb = np.where(is_there, shapely.to_wkb(shapes), None)
+        edges = [_array(boxes[:, index], pl.Float64) for index in range(4)]
+        shapes[~is_there] = None
+        wkb = list(shapely.to_wkb(shapes))
         return (
-            pa.array(wkb, pa.binary()),
-            pa.StructArray.from_arrays(edges, fields=list(BOX_TYPE), mask=mask),
+            _array(wkb, pl.Binary).cast(pa.binary()),
+            pa.StructArray.from_arrays(
+                edges, fields=list(BOX_TYPE), mask=_array(~is_there, pl.Boolean)
+            ),
         )
 
     def metadata(self) -> str:
@@ -93,3 +96,8 @@ def geometries(table: Table, rows: Sequence[Row]) -> Any:
         has_none &= np.isfinite(pairs).all(axis=1)
         shapes[has_none] = shapely.points(pairs[has_none])
     return shapes
+
+
+def _array(values: Any, kind: Any) -> pa.Array:
+    """Through polars, as in emdata.tabular.arrow."""
+    return pl.Series(values, dtype=kind).to_arrow()

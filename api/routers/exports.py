@@ -1,0 +1,128 @@
+"""All items that match, in one answer, as they are read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from api.access.caller import Caller
+from api.access.visibility import row_scope, visible_collection
+from api.context import Api, TheApi, TheCaller
+from api.formats.answer import export
+from api.formats.model import Document, Row
+from api.formats.negotiate import formats_of, negotiate
+from api.formats.origin import origin_of
+from api.links import base_url, link
+from api.problems import Problem, documented
+from api.query.model import Filter, ItemsQuery
+from api.query.parameters import PAGED, asked_of
+from api.query.statement import count_statement, items_statement
+
+router = APIRouter(tags=["items"])
+_PROBLEMS = documented(
+    "bad-parameter", "not-found", "not-acceptable", "too-expensive", "timed-out", "unavailable"
+)
+
+
+@router.get(
+    "/collections/{collection_id}/export",
+    summary="All items that match",
+    response_class=Response,
+    responses={200: {"description": "The items, as they are read"}, **_PROBLEMS},
+)
+async def export_items(
+    collection_id: str, request: Request, api: TheApi, caller: TheCaller
+) -> Response:
+    """Return every item that matches, without pages; filters are those of ``items``.
+
+    More items than the caller may export at once are refused before the first is sent. If reading
+    fails later, the transfer is broken off and the file cannot be read as a whole one. Items come
+    in no particular order unless ``sortby`` is given.
+    """
+    collection = visible_collection(api.catalog, collection_id, caller)
+    form = negotiate(request, formats_of(collection, is_export=True))
+    given = request.query_params.multi_items()
+    asked = asked_of(collection, given, without=PAGED)
+    query, scope = asked.query, row_scope(collection, caller)
+    if not any(name == "sortby" for name, _ in given):
+        query = replace(query, order=())
+    matched = await _checked(api, query, scope, caller)
+    most = caller.policy.rows_per_export
+    statement = items_statement(replace(query, limit=most), scope)
+    batches = api.reader.stream(
+        statement, seconds=caller.policy.export_seconds, priority=caller.policy.priority
+    )
+    started = await _started(_at_most(batches, most))
+    here = f"{base_url(request, api.settings)}/collections/{collection.id}"
+    document = Document(
+        collection=collection,
+        layout=statement.columns,
+        origin=await origin_of(api, collection),
+        at=api.clock.now(),
+        shown=query.properties,
+        links=(
+            link(f"{here}/export?{request.url.query}".rstrip("?"), "self", form.media_types[0]),
+            link(here, "collection"),
+        ),
+        number_matched=matched,
+    )
+    return export(form, document, started)
+
+
+async def _checked(
+    api: Api, query: ItemsQuery, scope: Sequence[Filter], caller: Caller
+) -> int | None:
+    """Count where there may be too many: a table with fewer rows than are allowed has not.
+
+    Raises Problem ``too-expensive``.
+    """
+    most, seconds = caller.policy.rows_per_export, caller.policy.query_seconds
+    all_rows = ItemsQuery(
+        query.collection, limit=None, has_all_versions=query.collection.is_dataset
+    )
+    ((highest,),) = await api.reader.rows(
+        count_statement(all_rows, scope), seconds=seconds, priority=caller.policy.priority
+    )
+    if int(highest) <= most:
+        return None
+    ((matched,),) = await api.reader.rows(
+        count_statement(query, scope), seconds=seconds, priority=caller.policy.priority
+    )
+    if int(matched) > most:
+        detail = (
+            f"{matched} items match, {most} may be exported at once; narrow the filters, such as "
+            "datetime, state or county, or take whole days from /bulk"
+        )
+        raise Problem("too-expensive", detail, numberMatched=int(matched), allowed=most)
+    return int(matched)
+
+
+async def _at_most(
+    batches: AsyncIterator[Sequence[Row]], most: int
+) -> AsyncIterator[Sequence[Row]]:
+    """Yield the rows; more than were counted are an error, never a quiet end."""
+    count = 0
+    async with aclosing(batches):  # type: ignore[type-var]
+        async for rows in batches:
+            count += len(rows)
+            if count > most:
+                raise Problem("too-expensive", f"more than {most} items came while it was read")
+            yield rows
+
+
+async def _started(batches: AsyncIterator[Sequence[Row]]) -> AsyncIterator[Sequence[Row]]:
+    """Read the first batch, so that an error before it is still an answer of its own."""
+    first = await anext(batches, None)
+
+    async def all_of_them() -> AsyncIterator[Sequence[Row]]:
+        async with aclosing(batches):  # type: ignore[type-var]
+            if first is not None:
+                yield first
+            async for rows in batches:
+                yield rows
+
+    return all_of_them()
