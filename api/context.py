@@ -19,6 +19,7 @@ from api.reading.reader import Reader
 from api.streams.hub import Hub
 from api.submitting.door import Door
 from api.usage.usage import Usage
+from api.web.assets import Assets
 from emdata.bulk.shelf import Shelf
 from emdata.clock import Clock
 from emdata.settings import Settings
@@ -41,6 +42,7 @@ class Api:
     usage: Usage
     door: Door
     shelf: Shelf
+    assets: Assets
     extents: Extents = field(default_factory=Extents)
 
 

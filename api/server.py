@@ -19,6 +19,7 @@ from api.streams.hub import Hub, HubLimits
 from api.streams.tail import TailConfig
 from api.submitting.door import Door
 from api.usage.usage import Usage
+from api.web.assets import Assets
 from emdata.bulk.shelf import Shelf
 from emdata.clock import SystemClock
 from emdata.credentials import read_credentials
@@ -72,6 +73,7 @@ def parts_of(settings: Settings) -> Api:
             (f"http://{settings.manager_host}:{settings.manager_port}",), credentials.api_push_key
         ),
         shelf=Shelf.of(paths),
+        assets=Assets.of(paths),
     )
 
 

@@ -89,6 +89,11 @@ class Paths:
         return self.tools / "jars" / "flink"
 
     @property
+    def web_jars(self) -> Path:
+        """Packages of what the API's pages use in a browser."""
+        return self.tools / "jars" / "web"
+
+    @property
     def dbt_project(self) -> Path:
         """The dbt project in the repository."""
         return REPOSITORY / "dbt_project"

@@ -11,6 +11,7 @@ from api.context import TheApi
 from api.links import base_url, link
 from api.problems import documented
 from api.query.parameters import only
+from api.web.pages import FRONT, asset
 
 router = APIRouter(tags=["start"])
 OPENAPI_TYPE = "application/vnd.oai.openapi+json;version=3.1"
@@ -44,17 +45,32 @@ def landing_document(request: Request, api: TheApi) -> dict[str, Any]:
             link(f"{base}/", "self", title="This document"),
             link(f"{base}/api", "service-desc", OPENAPI_TYPE, "Description of the API"),
             link(f"{base}/docs", "service-doc", "text/html", "Documentation"),
+            link(f"{base}/?f=html", "alternate", "text/html", "The front page"),
             link(f"{base}/conformance", "conformance", title="Standards that hold"),
             link(f"{base}/collections", "data", title="All collections"),
         ],
     }
 
 
-@router.get("/", summary="What is here", responses=documented("bad-parameter"))
-async def landing(request: Request, api: TheApi) -> dict[str, Any]:
-    """Say what this is, whether its data are simulated, and where to go on."""
-    only(request.query_params.multi_items(), ("f",))
-    return landing_document(request, api)
+@router.get(
+    "/",
+    summary="What is here",
+    response_model=dict[str, Any],
+    responses={
+        200: {"description": "JSON, or the front page for browsers", "content": {"text/html": {}}},
+        **documented("bad-parameter"),
+    },
+)
+async def landing(request: Request, api: TheApi) -> Response:
+    """Say what this is, whether its data are simulated, and where to go on; ``f=html``: a page."""
+    form = request.query_params.get("f")
+    if form == "html" or (form is None and "text/html" in request.headers.get("accept", "")):
+        answer = await asset(request, api, FRONT)
+    else:
+        only(request.query_params.multi_items(), ("f",))
+        answer = JSONResponse(landing_document(request, api))
+    answer.headers["Vary"] = "Accept"
+    return answer
 
 
 @router.get("/conformance", summary="Standards that hold", responses=documented("bad-parameter"))

@@ -16,7 +16,7 @@ from api.formats.features import json_value
 from api.problems import bad_parameter
 from api.query.model import Statement
 from api.summaries import statements
-from api.summaries.alerts import in_force_at
+from api.summaries.alerts import in_force_at, in_force_by_county
 from api.summaries.places import find_place
 from api.summaries.weather import weather_near
 from stream_manager.derived.grid import Point
@@ -53,6 +53,22 @@ async def alerts_in_force(
     place = await find_place(api.reader, database, county, latitude, longitude, seconds=seconds)
     features = await in_force_at(api.reader, database, place, seconds=seconds)
     return _features(api, features, {"place": place.shown()})
+
+
+@router.get("/alerts-by-county", summary="Weather alerts in force everywhere, with their counties")
+async def alerts_by_county(api: TheApi, caller: TheCaller) -> Response:
+    """Return each event in force with the counties that it concerns: what a map shows."""
+    visible_collection(api.catalog, "fct_alerts_in_force", caller)
+    alerts, newest = await in_force_by_county(
+        api.reader, api.settings.starrocks_database, seconds=caller.policy.query_seconds
+    )
+    body = {
+        "alerts": alerts,
+        "numberReturned": len(alerts),
+        "newestAcceptedAt": json_value(newest, "date-time"),
+        **_about(api),
+    }
+    return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 @router.get("/disasters", summary="FEMA declarations by state and year")

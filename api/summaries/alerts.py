@@ -8,6 +8,7 @@ rather than left out, and says how it was matched.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -68,6 +69,53 @@ async def in_force_at(
             best[key] = (match, row)
     shown = [_feature(row, details.get(row["alert_id"], {}), match) for match, row in best.values()]
     return sorted(shown, key=_urgency)
+
+
+async def in_force_by_county(
+    reader: Reader, database: str, *, seconds: float
+) -> tuple[list[dict[str, Any]], datetime | None]:
+    """Return each event in force with the counties that it concerns, the most severe first.
+
+    zonesWithoutCounty: areas whose counties are not known. The newest acceptance comes beside.
+    """
+    rows = await dicts(reader, statements.in_force_everywhere(database), seconds)
+    zones = sorted({row["zone_code"] for row in rows if row["county_fips"] is None})
+    counties = await _counties(reader, database, zones, seconds)
+    events: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        events.setdefault(row["event_key"], []).append(row)
+    shown = [_event(areas, counties) for areas in events.values()]
+    shown.sort(key=lambda one: (SEVERITIES.get(one["severity"], 4), one["sentAt"]))
+    return shown, max((row["accepted_at"] for row in rows), default=None)
+
+
+def _event(
+    areas: Sequence[Mapping[str, Any]], counties: Mapping[str, frozenset[str]]
+) -> dict[str, Any]:
+    """Return one event: its newest message speaks, its worst severity counts."""
+    newest = max(areas, key=lambda row: row["sent_at"])
+    ends = [row["in_force_until"] for row in areas]
+    known: set[str] = set()
+    unknown = 0
+    for row in areas:
+        found = counties.get(row["zone_code"], frozenset())
+        if row["county_fips"]:
+            found = frozenset({row["county_fips"]})
+        known.update(found)
+        unknown += not found
+    return {
+        "eventKey": newest["event_key"],
+        "alertId": newest["alert_id"],
+        "event": newest["event"],
+        "severity": min((row["severity"] for row in areas), key=lambda one: SEVERITIES.get(one, 4)),
+        "headline": newest["headline"],
+        "senderName": newest["sender_name"],
+        "sentAt": json_value(newest["sent_at"], "date-time"),
+        "inForceUntil": None if None in ends else json_value(max(ends), "date-time"),
+        "counties": sorted(known),
+        "zones": len(areas),
+        "zonesWithoutCounty": unknown,
+    }
 
 
 def match_of(

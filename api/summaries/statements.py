@@ -90,6 +90,12 @@ def in_force(db: str, state: str) -> Statement:
     return Statement(sql, (state,), _FORCE_COLUMNS)
 
 
+def in_force_everywhere(db: str) -> Statement:
+    """Return the SELECT of everything that is in force."""
+    names = ", ".join(map(quote, _FORCE_COLUMNS))
+    return Statement(f"SELECT {names} FROM {quote(db)}.fct_alerts_in_force", (), _FORCE_COLUMNS)
+
+
 def alert_details(ids: Sequence[str]) -> Statement:
     """Return the SELECT of the newest version's instruction and geometry of messages."""
     marks = ", ".join(["%s"] * len(ids))
