@@ -70,7 +70,7 @@ class Limiter:
         self._wanted: dict[str, Account] = {}
         self._leased: dict[str, Account] = {}
         self._wake = asyncio.Event()
-        self._answered = asyncio.Event()
+        self._pending: dict[str, asyncio.Event] = {}
         self._is_shared = True
         self._task: asyncio.Task[None] | None = None
         self._next_sweep = self._next_prune = self._retry_at = -math.inf
@@ -83,6 +83,8 @@ class Limiter:
     async def start(self) -> None:
         """Begin to ask the store."""
         self._task = asyncio.create_task(self._run(), name="api-limits")
+        self._task.add_done_callback(self._ended)
+        self._wake.set()  # the day's salt, at once
         metrics.LIMITS_SHARED.set(1)
 
     async def stop(self) -> None:
@@ -132,20 +134,22 @@ class Limiter:
             account.budget = budget
         return account
 
-    def _ask(self, account: Account) -> None:
-        account.is_asked = True
-        self._wanted[account.key] = account
-        self._wake.set()
+    def _ask(self, account: Account) -> asyncio.Event:
+        """Have an account asked for; returns what is set with the answer."""
+        pending = self._pending.get(account.key)
+        if pending is None:
+            pending = self._pending[account.key] = asyncio.Event()
+            account.is_asked = True
+            self._wanted[account.key] = account
+            self._wake.set()
+        return pending
 
     async def _granted(self, account: Account) -> None:
         """Wait for the store's next answer about an account, at most ANSWER_SECONDS."""
         account.waiting += 1
         try:
-            if not account.is_asked:
-                self._ask(account)
             async with asyncio.timeout(ANSWER_SECONDS):
-                while account.is_asked:
-                    await self._answered.wait()
+                await self._ask(account).wait()
         except TimeoutError:
             self._lost("no answer in time")
         finally:
@@ -195,8 +199,9 @@ class Limiter:
         for account in accounts:
             account.is_asked = False
             self._wanted.pop(account.key, None)
-        self._answered.set()
-        self._answered = asyncio.Event()
+            pending = self._pending.pop(account.key, None)
+            if pending is not None:
+                pending.set()
 
     def _collect_unspent(self, now: float) -> None:
         """Have expired leases given back."""
@@ -225,6 +230,13 @@ class Limiter:
             self._is_shared = True
             metrics.LIMITS_SHARED.set(1)
             log.info("api_limits_shared_again")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Go on alone, loudly, should a fault of ours end the task that asks the store."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("api_limits_ended", exc_info=error)
+            self._lost(str(error))
 
     def _lost(self, reason: str) -> None:
         self._retry_at = self._clock.monotonic() + AGAIN_SECONDS
