@@ -12,7 +12,8 @@ from api.access.caller import Caller
 from api.access.visibility import row_scope, visible_collection
 from api.catalog.model import Collection
 from api.context import Api, TheApi, TheCaller
-from api.formats.answer import page
+from api.formats.answer import answered
+from api.formats.areas import with_areas
 from api.formats.model import Document, Format
 from api.formats.negotiate import formats_of, negotiate
 from api.formats.origin import origin_of
@@ -150,12 +151,14 @@ class _Request:
         """Return a link to a path of this API."""
         return link(with_parameters(self._base + path, given), relation, kind or "application/json")
 
-    def links(self, asked: Asked, cursor: str | None = None) -> list[dict[str, Any]]:
+    def links(
+        self, asked: Asked, cursor: str | None = None, *, is_item: bool = False
+    ) -> list[dict[str, Any]]:
         """Return links to this document, its other formats and the page behind it."""
         kind = self.form.media_types[0]
         made = [self.link(kind, "self", self.path, asked.given)]
         plain = asked.given_without("f")
-        for other in formats_of(asked.query.collection):
+        for other in formats_of(asked.query.collection, is_item=is_item):
             if other.name != self.form.name:
                 there = (*plain, ("f", other.name))
                 made.append(self.link(other.media_types[0], "alternate", self.path, there))
@@ -171,11 +174,15 @@ async def _item(here: _Request, asked: Asked, key: str) -> Response:
     rows = await here.read(statement)
     if not rows:
         raise no_item(collection, key)
-    links = [*here.links(asked), here.link("", "collection", f"/collections/{collection.id}")]
+    links = [
+        *here.links(asked, is_item=True),
+        here.link("", "collection", f"/collections/{collection.id}"),
+    ]
     if collection.is_dataset:
         links.append(here.link("", "version-history", here.path + VERSIONS))
     document = await here.document(asked, statement, links, is_item=True)
-    return page(here.form, document, rows[:1])
+    document = await with_areas(here.api, here.caller, here.form, document, rows[0])
+    return await answered(here.form, document, rows[:1])
 
 
 async def _page(here: _Request, asked: Asked, key: str | None = None) -> Response:
@@ -199,7 +206,7 @@ async def _page(here: _Request, asked: Asked, key: str | None = None) -> Respons
         here.link("", "collection", f"/collections/{collection.id}"),
     ]
     document = await here.document(asked, statement, links, number_matched=matched)
-    return page(here.form, document, shown)
+    return await answered(here.form, document, shown)
 
 
 def _ends_with_versions(request: Request) -> bool:
