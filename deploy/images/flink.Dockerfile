@@ -16,7 +16,10 @@ RUN python3 -m venv /opt/emdata/tools/flink \
  && /opt/emdata/tools/flink/bin/pip install --require-hashes --only-binary=:all: \
       -r requirements/flink-build.txt \
  && /opt/emdata/tools/flink/bin/pip install --require-hashes --no-build-isolation \
-      -r requirements/flink.txt
+      -r requirements/flink.txt \
+ && packages=/opt/emdata/tools/flink/lib/python3.11/site-packages \
+ && rm -rf "$packages/pyflink/examples" "$packages/pyarrow/tests" "$packages/numpy/tests" \
+           "$packages/pandas/tests"
 # Only what fetches the jars: a change elsewhere in the code must not fetch them again.
 COPY --from=platform /opt/emdata/tools/platform /opt/emdata/tools/platform
 COPY requirements/jars.lock requirements/jars.lock
@@ -35,9 +38,7 @@ RUN packages=/opt/emdata/tools/flink/lib/python3.11/site-packages \
  && cp -r "$packages/pyflink/plugins/metrics-prometheus" /opt/flink/plugins/ \
  && cp deploy/flink/config.yaml deploy/flink/log4j-console.properties /opt/flink/conf/ \
  && cp deploy/flink/entrypoint.sh /opt/flink/entrypoint.sh \
- && rm -rf "$packages/pyflink/examples" "$packages/pyarrow/tests" "$packages/numpy/tests" \
-           "$packages/pandas/tests" \
- && chmod -R a+rX,go-w /opt/flink /opt/emdata/tools && chmod 755 /opt/flink/entrypoint.sh
+ && chmod -R a+rX,go-w /opt/flink && chmod 755 /opt/flink/entrypoint.sh
 
 FROM ${DEBIAN_IMAGE} AS flink
 ARG VERSION=0.1.0
