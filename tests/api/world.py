@@ -26,6 +26,8 @@ from tests.support.platform import Platform, running_platform
 
 SERVICES = "postgres,starrocks,api"
 ROWS_A_STATEMENT = 500
+UNLIMITED = {"EMDATA_API_LIMITS": "off"}
+"""Tests ask faster than anybody may."""
 
 
 @dataclass
@@ -33,6 +35,7 @@ class World:
     """A platform whose API answers, and a client for both ends."""
 
     platform: Platform
+    client: httpx2.Client
     _seqs: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -52,7 +55,7 @@ class World:
         given = {"params": list(dict(parameters).items())} if parameters else {}
         if parameters and not isinstance(parameters, Mapping):
             given = {"params": list(parameters)}
-        return httpx2.get(url, headers=dict(headers or {}), timeout=60, **given)
+        return self.client.get(url, headers=dict(headers or {}), **given)
 
     def features(
         self, path: str, parameters: Mapping[str, str] | Sequence[tuple[str, str]] = ()
@@ -114,8 +117,11 @@ def running_world(
     settings: Mapping[str, str] | None = None, only: str = SERVICES
 ) -> Iterator[World]:
     """A world, stopped and removed at the end."""
-    with running_platform(only, settings) as platform:
-        yield World(platform)
+    with (
+        running_platform(only, {**UNLIMITED, **(settings or {})}) as platform,
+        httpx2.Client(timeout=60) as client,
+    ):
+        yield World(platform, client)
 
 
 def _row(record: Record, seq: int, writer: int, at: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.problems import Problem
@@ -170,6 +170,7 @@ def test_fault_48_a_filter_that_is_too_long_is_not_read():
     assert time.thread_time() - began < 0.01
 
 
+@settings(max_examples=60)
 @given(st.text(alphabet="()'\"=<>,. ANDORNTIS_LKE01title-", max_size=80))
 def test_whatever_is_written_is_understood_or_refused(text):
     try:
@@ -191,6 +192,7 @@ trees = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(trees)
 def test_whatever_document_comes_is_understood_or_refused(tree):
     try:

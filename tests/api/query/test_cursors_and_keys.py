@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.catalog.catalog import Catalog
@@ -54,6 +54,7 @@ def test_fault_37_a_cursor_of_another_question_is_refused(other):
         values_of(asked_of(THINGS, other).query, cursor_of(QUERY, LAST))
 
 
+@settings(max_examples=50)
 @given(
     st.text(max_size=80)
     | st.binary(max_size=80).map(lambda one: base64.urlsafe_b64encode(one).decode())
@@ -63,6 +64,7 @@ def test_fault_37_an_invented_cursor_is_refused(text):
         values_of(QUERY, text)
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.integers(0, 63))
 def test_fault_37_a_changed_cursor_is_refused(place, letter):
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -74,6 +76,7 @@ def test_fault_37_a_changed_cursor_is_refused(place, letter):
             values_of(QUERY, changed)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=4))
 def test_a_key_splits_into_what_was_joined(parts):
     assert split_key(key_text(parts)) == parts
@@ -86,7 +89,7 @@ def test_an_item_of_a_dataset_is_found_by_its_key():
 def test_an_item_of_a_mart_is_found_by_typed_fields():
     mart = MARTS.get("fct_drought_county_week")
     assert mart is not None
-    day = datetime(2026, 8, 4).date()
+    day = date(2026, 8, 4)
     assert key_filters(mart, "08013|2026-08-04") == (
         Filter("county_fips", "=", ("08013",)),
         Filter("valid_on", "=", (day,)),

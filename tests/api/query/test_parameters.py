@@ -6,13 +6,13 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.problems import Problem
 from api.query import boxes, times
 from api.query.model import Between, Box, Filter, Order
-from api.query.parameters import MAX_LIMIT, PAGED, asked_of, asked_of_item, property_parameters
+from api.query.parameters import PAGED, asked_of, asked_of_item, property_parameters
 from tests.api.query.things import THINGS
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -80,10 +80,7 @@ def test_a_value_of_another_type_is_refused(name, text):
 
 @pytest.mark.parametrize("text", ["0", "-1", "10001", "1000000000", "ten", "", "1e3"])
 def test_a_limit_out_of_range_is_refused(text):
-    assert (
-        str(MAX_LIMIT) in refusal(("limit", text)).detail
-        or "integer" in refusal(("limit", text)).detail
-    )
+    assert refusal(("limit", text)).extra["parameter"] == "limit"
 
 
 def test_a_limit_above_what_the_class_may_have_gives_what_it_may():
@@ -217,6 +214,7 @@ def test_a_property_with_the_name_of_a_parameter_is_asked_by_filter_only():
     assert "title" in property_parameters(THINGS)
 
 
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(

@@ -1,4 +1,4 @@
-"""A dataset of the tests' own, its rows, and what queries must answer of them, worked out in Python."""
+"""A dataset of the tests' own, its rows, and what queries of them must answer."""
 
 from __future__ import annotations
 
