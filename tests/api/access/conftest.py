@@ -11,7 +11,7 @@ from runtime.tasks import state_dsn
 from tests.api.access.live import World, populate
 from tests.support.platform import running_platform
 
-SETTINGS = {"EMDATA_API_SIGN_UPS_PER_NETWORK": "2"}
+SETTINGS = {"EMDATA_API_SIGN_UPS_PER_NETWORK": "2", "EMDATA_API_LIMITS": "off"}
 
 
 @pytest.fixture(scope="package")

@@ -92,10 +92,6 @@ class World:
 
 def populate(world: World) -> None:
     """Register organizations and make a key for every role."""
-    world.platform.state_sql(
-        "UPDATE policies SET requests_per_minute = 1000000, burst = 1000000,"
-        " requests_per_day = 1000000000, concurrent = 1000 RETURNING organization_class"
-    )
     change = world.change()
     put_tenant(world.engine, TENANT, "The county", [OWNED], change)
     for name in CLASSES:

@@ -194,7 +194,9 @@ def test_while_postgresql_is_away_known_keys_and_anonymous_reading_go_on(world: 
     assert world.ask("/keys", "keeper").status == 503
     unknown = world.ask(public, headers={"Authorization": f"Bearer emdata_{'y' * 12}_{'x' * 43}"})
     assert unknown.status == 503
-    world.platform.supervisor.start("postgres")
+    supervisor = world.platform.supervisor
+    wait_for(lambda: supervisor.states()["postgres"].state == "STOPPED", 60, "it to stop")
+    supervisor.start("postgres")
     world.platform.wait_ready("postgres")
     wait_for(
         lambda: world.ask(f"/collections/{OWNED}", "member").status == 200, 60, "it to be back"

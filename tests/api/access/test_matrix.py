@@ -29,6 +29,7 @@ class Rule(Enum):
     PROBE = auto()  # everybody, whatever they say they are
     OPEN = auto()  # everybody, but keys that are over
     READ = auto()  # as OPEN, but keys without the scope read
+    KNOWN = auto()  # as READ, but not nobody
     WRITE = auto()
     KEYS = auto()
     ADMIN = auto()
@@ -61,7 +62,12 @@ TABLE: dict[str, Rule] = {
     "HEAD /bulk/{dataset}/{day}/{file}": Rule.READ,
     "GET /sources": Rule.OPEN,
     "GET /ledger": Rule.OPEN,
+    "GET /usage": Rule.KNOWN,
+    "GET /usage/chart": Rule.ADMIN,
+    "GET /docs": Rule.OPEN,
+    "GET /assets/{name}": Rule.OPEN,
     "GET /summaries/alerts-in-force": Rule.READ,
+    "GET /summaries/alerts-by-county": Rule.READ,
     "GET /summaries/disasters": Rule.READ,
     "GET /summaries/drought": Rule.READ,
     "GET /summaries/weather": Rule.READ,
@@ -88,17 +94,18 @@ TABLE: dict[str, Rule] = {
 OVER = ("expired", "revoked", "elsewhere", "forged")
 ROLES = ("anonymous", *CLASSES, "member", "keeper", "writer", "admin", *OVER)
 _MAY = {
+    Rule.KNOWN: {*ROLES} - {"anonymous", "writer"},
     Rule.KEYS: {"keeper", "admin"},
     Rule.WRITE: {"writer", "admin"},
     Rule.ADMIN: {"admin"},
     Rule.READ: {*ROLES} - {"writer"},
 }
 _VALUES = {
-    "kind": "not-found", "key:path": "nothing", "day": "2026-11-20", "file": "data.parquet",
-    "key_id": "zzzzzzzzzzzz", "organization_id": "academic", "organization_class": "public",
-    "tenant_id": "county",
+    "kind": "not-found", "name": "nothing.js", "key:path": "nothing", "day": "2026-11-20",
+    "file": "data.parquet", "key_id": "zzzzzzzzzzzz", "organization_id": "academic",
+    "organization_class": "public", "tenant_id": "county",
 }  # fmt: skip
-_QUERIES = {"/stream": "?limit=0&seconds=0"}
+_QUERIES = {"/stream": "?limit=0&seconds=0", "/weather": "?lat=40&lon=-105"}
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -202,6 +209,16 @@ def test_fault_40_a_tenant_s_collection_is_there_for_its_members_alone(
         if not is_right:
             wrong[name] = (answer.status, answer.body[:120])
     assert wrong == {}
+
+
+@pytest.mark.parametrize("organization", ["operator", "government", "*"])
+def test_fault_40_the_usage_of_others_is_for_administrators(
+    world: World, organization: str
+) -> None:
+    path = f"/usage?organization={organization}"
+    for role in ("academic", "member", "keeper"):
+        assert world.ask(path, role).status == 403
+    assert world.ask(path, "admin").status not in (401, 403)
 
 
 @pytest.mark.parametrize("path", ["/collections", "/bulk", "/"])
