@@ -16,6 +16,7 @@ from emdata.state.api_keys import NewKey, make_key
 from emdata.state.changes import Change
 from emdata.state.organizations import NewOrganization, add_organization
 from runtime.tasks import state_dsn
+from tests.stream_manager.door import begin, end
 from tests.support.platform import Platform, running_platform
 from tests.support.waiting import wait_for
 
@@ -163,7 +164,7 @@ def test_without_the_manager_the_sender_gets_ids_to_send_again_with_and_counts_o
     body = [one(1.5, organization="weld-county"), one(2.5, organization="weld-county")]
     taken = county.post(body, Idempotency_Key="march")
     assert taken.status_code == 201, taken.text
-    platform.supervisor.stop("manager")
+    end(platform, "manager")
     try:
         refused = county.post(body, Idempotency_Key="march")
         assert refused.status_code == 503
@@ -173,8 +174,7 @@ def test_without_the_manager_the_sender_gets_ids_to_send_again_with_and_counts_o
         other = county.post([one(4, organization="weld-county")])
         assert other.status_code == 503
     finally:
-        platform.supervisor.start("manager")
-    platform.wait_ready("manager")
+        begin(platform, "manager")
 
     def again() -> bool:
         return county.post(body, Idempotency_Key="march").status_code == 201
