@@ -14,7 +14,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \
 	db-connect shell-kafka emergency-stop clean bench-footprint conformance bench-latency \
-	bench-starrocks bench-stream bench-stream-long test-containers
+	bench-starrocks bench-stream bench-stream-long bench-api load-test test-containers
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,3 +108,9 @@ bench-stream-long: ## The same with all rounds; goes on where it stopped
 
 test-containers: ## Test the containers on an engine; exit code 3 where none answers
 	@$(DEV) bash scripts/test-containers $(ARGS)
+
+bench-api: ## Measure the open API against bare handlers and the driver alone (ARGS="--only cached")
+	@$(DEV) emdata bench api $(ARGS)
+
+load-test: ## Readers of every kind on the running API for a minute (ARGS="--users 50 --run-time 2m")
+	@$(DEV) python -m tests.load $(ARGS)

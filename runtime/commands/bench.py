@@ -62,6 +62,22 @@ def stream(
     _run("stream", *given, *names, *(["--long"] if long else []))
 
 
+@app.command()
+def api(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="cached, uncached, latency, limits, flood, export, bulk or sse; again for more"
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="length of a run of requests")] = 5.0,
+    rounds: Annotated[int, typer.Option(min=1, help="pairs of each comparison")] = 5,
+) -> None:
+    """The open API against bare handlers, the driver alone and a file server, in one run."""
+    names = [f"--only={name}" for name in only or ()]
+    _run("api", f"--seconds={seconds}", f"--rounds={rounds}", *names)
+
+
 def _run(name: str, *arguments: str) -> None:
     """Run ``tests.bench.<name>``; benchmarks start a platform as the tests do."""
     from emdata.settings import REPOSITORY

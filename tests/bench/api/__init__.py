@@ -1,0 +1,1 @@
+"""What the open API costs beside what it is made of, in one run on one machine."""

@@ -1,0 +1,115 @@
+"""What limits cost a request, and what a flood of one organization does to another."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from api.access.caller import OrganizationClass, Policy
+from api.fairness.budget import Budget
+from api.fairness.fairness import Fairness
+from emdata.clock import SystemClock
+from emdata.state.api_keys import NewKey, make_key
+from emdata.state.changes import Change
+from emdata.state.database import connect, dsn_of
+from emdata.state.organizations import NewOrganization, add_organization
+from tests.api.world import World
+from tests.bench.api.client import measure, result, started
+from tests.bench.api.items import LIMIT, PATH
+from tests.bench.api.world import allow, wait_for_version
+from tests.bench.figures import Figure
+
+TAKEN = 20_000
+FLOOD_OF = 5
+"""The flood asks for so many times its limit."""
+
+
+def limit_figures(world: World, _: Path, rounds: int, _seconds: float) -> Iterator[Figure]:
+    """Milliseconds that a decision takes, by tokens leased from PostgreSQL."""
+    context = world.platform.context
+    dsn = dsn_of(context.settings, context.credentials.postgres_password)
+
+    async def run() -> float:
+        fairness = Fairness.of(context.settings, dsn, SystemClock())
+        await fairness.limiter.start()
+        budget = Budget.of(Policy("public", 100_000_000, 10_000_000, 100_000_000))
+        try:
+            await fairness.limiter.take("bench", budget)
+            began = time.perf_counter()
+            for _number in range(TAKEN):
+                decision = await fairness.limiter.take("bench", budget)
+                if not decision.is_allowed:
+                    raise SystemExit("a limit that nobody could meet was met")
+            return (time.perf_counter() - began) / TAKEN
+        finally:
+            await fairness.limiter.stop()
+
+    found = [1000 * asyncio.run(run()) for _number in range(rounds)]
+    yield Figure("limit_of_one_request", statistics.median(found), "ms", 0.3, 0.05)
+
+
+def flood_figures(world: World, _: Path, rounds: int, seconds: float) -> Iterator[Figure]:
+    """p99 of one organization beside a flood of another, of p99 without it.
+
+    The first one asks at a fifth of saturation; the flood asks at five times a limit of 8 % of it,
+    so that less than 60 % of saturation is offered.
+    """
+    calm, loud = _organizations(world)
+    path = f"{PATH}?limit={LIMIT}"
+    url = world.url + path
+    wait_for_version(world, path)
+    full = measure(url, connections=16, seconds=seconds, headers=[calm])
+    rate, limit = full.rate / 5, full.rate * 0.07
+    allow(world, "commercial", requests_per_minute=int(60 * limit), burst=int(limit))
+    ratios = []
+    for _number in range(rounds):
+        alone = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
+        offered = FLOOD_OF * limit
+        with started(
+            url, connections=32, seconds=seconds + 2, rate=offered, headers=[loud]
+        ) as flood:
+            time.sleep(1)
+            beside = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
+            refused = result(flood)
+        if beside.failed or not refused.failed:
+            raise SystemExit(f"beside: {beside.statuses}, the flood: {refused.statuses}")
+        print(
+            f"INFO p99 alone {alone.p99 * 1000:.1f} ms, beside {beside.p99 * 1000:.1f} ms; "
+            f"{(rate + offered) / full.rate:.0%} of saturation offered, {refused.statuses}",
+            flush=True,
+        )
+        ratios.append(beside.p99 / alone.p99)
+    yield Figure("p99_beside_a_flood_of_alone", statistics.median(ratios), "x", 2.0, 1.3)
+
+
+def _organizations(world: World) -> tuple[str, str]:
+    """Header lines of two organizations of different classes."""
+    for name in ("academic", "commercial"):
+        allow(world, name)
+    calm, loud = organization_headers(world, 2, ("academic", "commercial"))
+    return calm, loud
+
+
+def organization_headers(
+    world: World, count: int, classes: Sequence[OrganizationClass] = ("academic",)
+) -> list[str]:
+    """Register organizations and make a key for each; the header lines that name them."""
+    context = world.platform.context
+    engine = connect(dsn_of(context.settings, context.credentials.postgres_password))
+    change = Change("bench", datetime.now(UTC), context.credentials.audit_key.encode())
+    lines = []
+    try:
+        for number in range(count):
+            name = f"bench-{number}"
+            kind = classes[number % len(classes)]
+            add_organization(engine, NewOrganization(name, name, kind), change)
+            expires = change.now + timedelta(days=1)
+            made = make_key(engine, NewKey(name, "bench", frozenset({"read"}), expires), change)
+            lines.append(f"Authorization: Bearer {made.token}")
+    finally:
+        engine.dispose()
+    return lines
