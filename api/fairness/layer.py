@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import metrics
 from api.access.caller import Caller, anonymous
+from api.access.gate import refuse
 from api.fairness.budget import Budget, Decision
 from api.fairness.fairness import Fairness
 from api.fairness.headers import limit_headers
@@ -18,7 +18,6 @@ from api.problems import Problem
 FREE = ("/health", "/ready", "/assets/", "/favicon.ico")
 """Paths that cost no token: probes, and the files of the front page."""
 STREAMED = b"text/event-stream"
-TRY_AGAIN_LATER = 1013  # RFC 6455 registry: code of a closed WebSocket
 
 
 class EarlyRefusal:
@@ -57,7 +56,7 @@ class FairnessLayer:
         if not decision.is_allowed:
             problem = _too_many(caller, decision)
             self._refuse_next(scope, problem, decision)
-            await _answer(problem, scope, receive, send)
+            await refuse(problem, scope, receive, send)
         elif kind == "websocket":
             await self._app(scope, receive, send)
         else:
@@ -130,23 +129,6 @@ def _crowded(caller: Caller, error: Crowded) -> Problem:
     count = caller.policy.concurrent
     detail = f"{count} requests at once are allowed, and as many may wait; wait for your own"
     return Problem("too-many-requests", detail, headers=headers, limit="concurrent", retryAfter=1)
-
-
-async def _answer(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        await problem.response()(scope, receive, send)
-    elif "websocket.http.response" in scope.get("extensions", {}):
-        await _deny(problem, send)
-    else:
-        await send({"type": "websocket.close", "code": TRY_AGAIN_LATER, "reason": "too many"})
-
-
-async def _deny(problem: Problem, send: Send) -> None:
-    """Answer a WebSocket's handshake as any other request (ASGI's denial response)."""
-    answer = problem.response()
-    start: dict[str, Any] = {"type": "websocket.http.response.start"}
-    await send({**start, "status": answer.status_code, "headers": answer.raw_headers})
-    await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
 def _is_free(path: str) -> bool:

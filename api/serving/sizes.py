@@ -108,7 +108,7 @@ def is_deeper(body: bytes, depth: int) -> bool:
         if len(left) == len(brackets):
             break
         brackets = left
-    return brackets.count(b"[") > depth
+    return b"[]" in brackets or brackets.count(b"[") > depth
 
 
 def _announced(scope: Scope) -> tuple[int | None, bool]:
