@@ -54,7 +54,7 @@ def accepted(accept: str, offered: Sequence[Format]) -> Format:
         return offered[0]
     best, quality = None, 0.0
     for one in offered:
-        liked = max(_quality(kind, ranges) for kind in one.media_types)
+        liked = _quality(one, ranges)
         if liked > quality:
             best, quality = one, liked
     if best is None:
@@ -89,12 +89,12 @@ def _ranges(accept: str) -> Iterator[tuple[str, float]]:
             yield kind.lower(), float(quality)
 
 
-def _quality(kind: str, ranges: Sequence[tuple[str, float]]) -> float:
-    """The quality of the most specific range that a media type is in."""
-    plain = kind.partition(";")[0]
-    family = plain.partition("/")[0] + "/*"
-    for wanted in (plain, family, "*/*"):
-        found = [quality for name, quality in ranges if name == wanted]
+def _quality(one: Format, ranges: Sequence[tuple[str, float]]) -> float:
+    """The quality of the most specific range that a format is in, by any of its names."""
+    plain = {kind.partition(";")[0] for kind in one.media_types}
+    family = {kind.partition("/")[0] + "/*" for kind in plain}
+    for wanted in (plain, family, {"*/*"}):
+        found = [quality for name, quality in ranges if name in wanted]
         if found:
             return max(found)
     return 0.0
