@@ -42,8 +42,9 @@ class Caller:
     hidden, owned: collections that belong to a tenant by the table, not one of the caller's and
     one of theirs; what a contract or model declares is judged beside it. networks: those that the
     key is limited to.
-    expires_at: Unix time of the end of the key or token. reads: collections that are not public
-    and whose rows this request was let to; the gate writes them to the audit log before the answer.
+    expires_at: Unix time of the end of the key or token. token_id, issued_at: of a token. reads:
+    collections that are not public and whose rows this request was let to; the gate writes them to
+    the audit log before the answer.
     """
 
     organization: str
@@ -57,6 +58,8 @@ class Caller:
     owned: frozenset[str] = frozenset()
     networks: tuple[str, ...] = ()
     expires_at: float | None = None
+    token_id: str | None = None
+    issued_at: float | None = None
     reads: list[str] = field(default_factory=list, compare=False)
 
     @property

@@ -1,4 +1,8 @@
-"""The gate, a layer around every route: who asks, and nothing unaudited goes out."""
+"""The gate, a layer around every route: who asks, and nothing unaudited goes out.
+
+An answer that lasts (a stream, an export) ends when its caller may no longer have it: what is sent
+is a moment to ask again, every CHECK_SECONDS, and streams send heartbeats.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,14 @@ from api.problems import Problem
 from emdata.errors import StateUnavailable
 from emdata.objects import redact
 from emdata.state.audit_chain import Entry
+from emdata.telemetry import get_logger
 
 OPEN = frozenset({"/health", "/ready", "/metrics"})
 """Answered without asking who asks: probes need an answer while PostgreSQL is away."""
+CHECK_SECONDS = 20.0
+_BEGINNINGS = frozenset({"http.response.start", "websocket.accept"})
 _LONGEST_QUERY = 1000
+log = get_logger(__name__)
 
 
 class Gate:
@@ -46,50 +54,65 @@ class Gate:
             await refuse(_unknown(), scope, receive, send)
             return
         state["caller"] = caller
-        if caller.is_anonymous:
-            await self._app(scope, receive, send)
-        else:
-            await self._audited(caller, scope, receive, send)
+        await self._watched(caller, scope, receive, send)
 
-    async def _audited(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _watched(self, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
         outlet = _Outlet(self._access, caller, scope, send, is_every_one=self._audits_all)
         try:
             await self._app(scope, receive, outlet.send)
         except Exception:
-            # Withheld: the answer was refused below, and the route was stopped on purpose.
-            if not outlet.is_withheld:
+            # The route was stopped on purpose; whatever it made of that is no error.
+            if not (outlet.is_withheld or outlet.is_over):
                 raise
         if outlet.is_withheld:
             await refuse(_unaudited(), scope, receive, send)
+        elif outlet.is_over and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "no longer allowed"})
 
 
-class _Withheld(Exception):
-    """Stops a route whose answer may not go out."""
+class _Stopped(Exception):
+    """Stops a route whose answer may not go out, or not go on."""
 
 
 class _Outlet:
-    """Lets an answer begin once what it reads is in the audit log."""
+    """Lets an answer begin once what it reads is in the audit log, and go on while it may."""
 
     def __init__(
         self, access: Access, caller: Caller, scope: Scope, send: Send, *, is_every_one: bool
     ) -> None:
         self._access, self._caller, self._scope = access, caller, scope
         self._send, self._is_every_one = send, is_every_one
-        self.is_withheld = False
+        self._checked = access.clock.monotonic()
+        self.is_withheld = self.is_over = False
 
     async def send(self, message: Message) -> None:
-        """Send a message; raises to stop the route when the log does not take the entry."""
-        if message["type"] in ("http.response.start", "websocket.accept"):
-            status = int(message.get("status", 101))
-            entry = self._entry(status)
-            if entry is not None:
-                try:
-                    await self._access.audit.note(entry)
-                except StateUnavailable:
-                    self.is_withheld = True
-                    raise _Withheld from None
-        if not self.is_withheld:
+        """Send a message; raises to stop the route."""
+        if message["type"] in _BEGINNINGS and not self._caller.is_anonymous:
+            await self._audit(int(message.get("status", 101)))
+        elif self._access.clock.monotonic() - self._checked >= CHECK_SECONDS:
+            await self._check()
+        if not (self.is_withheld or self.is_over):
             await self._send(message)
+
+    async def _audit(self, status: int) -> None:
+        entry = self._entry(status)
+        if entry is None:
+            return
+        try:
+            await self._access.audit.note(entry)
+        except StateUnavailable:
+            self.is_withheld = True
+            raise _Stopped from None
+
+    async def _check(self) -> None:
+        try:
+            self.is_over = not await self._access.identity.is_still(self._caller)
+        except StateUnavailable:
+            self.is_over = True
+        self._checked = self._access.clock.monotonic()
+        if self.is_over:
+            log.info("answer_ended", caller=self._caller.actor, path=self._scope["path"][:200])
+            raise _Stopped
 
     def _entry(self, status: int) -> Entry | None:
         reads = sorted(set(self._caller.reads)) if status < 400 else []

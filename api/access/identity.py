@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from starlette.types import Scope
@@ -17,7 +18,7 @@ from api.access.directory import Directory
 from api.access.jwks import KeysUnavailable
 from api.access.keys import is_right, parts_of
 from api.access.network import Network, client_address, is_within
-from api.access.tokens import Claims, NotValid, Tokens
+from api.access.tokens import NotValid, Tokens
 from api.problems import Problem
 from emdata.clock import Clock
 from emdata.state.access import Organization, Rules
@@ -83,19 +84,28 @@ class Identity:
         return self._nobody[1]
 
     async def is_still(self, caller: Caller) -> bool:
-        """Whether a caller of a long answer still is who they were; see FRESH_SECONDS.
+        """Whether a caller of a long answer still may what they might when it began.
 
         Raises StateUnavailable.
         """
+        rules = await self._directory.rules()
         if caller.is_anonymous:
-            return True
-        if caller.expires_at is not None and caller.expires_at <= self._clock.now().timestamp():
+            return rules.owners.keys() <= caller.hidden
+        now = self._clock.now()
+        if caller.expires_at is not None and caller.expires_at <= now.timestamp():
             return False
         if caller.key_id is None:
             found = await self._directory.organization(caller.organization)
-            return found is not None and found.is_active
-        known = await self._directory.key(caller.key_id)
-        return known is not None and known[0].revoked_at is None and known[1].is_active
+            is_over = _is_revoked(caller.token_id, caller.subject, caller.issued_at, rules)
+        else:
+            known = await self._directory.key(caller.key_id)
+            found = None if known is None else known[1]
+            is_over = known is None or known[0].revoked_at is not None
+        if is_over or found is None or not found.is_active:
+            return False
+        tenants = _tenants(found, caller.scopes)
+        hidden = {one for one, owner in rules.owners.items() if owner not in tenants}
+        return caller.tenants <= tenants and hidden <= caller.hidden
 
     async def _of_key(self, token: str, scope: Scope, rules: Rules) -> Caller:
         parts = parts_of(token)
@@ -124,14 +134,15 @@ class Identity:
         except KeysUnavailable:
             detail = "the issuer's keys cannot be had at the moment; ask again in some seconds"
             raise Problem("unavailable", detail, headers={"Retry-After": "5"}) from None
-        if _is_revoked(claims, rules):
+        if _is_revoked(claims.token_id, claims.subject, claims.issued_at, rules):
             raise refused("revoked")
         organization = await self._directory.organization(claims.organization)
         if organization is None or not organization.is_active:
             raise refused("organization")
-        return self._caller(
+        made = self._caller(
             organization, claims.scopes, rules, None, claims.subject, (), claims.expires_at
         )
+        return replace(made, token_id=claims.token_id, issued_at=claims.issued_at)
 
     def _caller(
         self,
@@ -143,7 +154,7 @@ class Identity:
         networks: tuple[str, ...],
         expires_at: float,
     ) -> Caller:
-        tenants = organization.tenants | {OPERATOR} if ADMIN in scopes else organization.tenants
+        tenants = _tenants(organization, scopes)
         return Caller(
             organization.id,
             _CLASSES[organization.organization_class],
@@ -178,11 +189,17 @@ def _token(given: Sequence[tuple[bytes, bytes]]) -> str:
     return token.strip()
 
 
-def _is_revoked(claims: Claims, rules: Rules) -> bool:
-    if claims.token_id is not None and ("jti", claims.token_id) in rules.revoked:
+def _is_revoked(
+    token_id: str | None, subject: str | None, issued_at: float | None, rules: Rules
+) -> bool:
+    if token_id is not None and ("jti", token_id) in rules.revoked:
         return True
-    since = rules.revoked.get(("sub", claims.subject))
-    return since is not None and claims.issued_at <= since.timestamp()
+    since = rules.revoked.get(("sub", subject or ""))
+    return since is not None and (issued_at or 0.0) <= since.timestamp()
+
+
+def _tenants(organization: Organization, scopes: frozenset[str]) -> frozenset[str]:
+    return organization.tenants | {OPERATOR} if ADMIN in scopes else organization.tenants
 
 
 def _refuse_secrets(query: bytes) -> None:

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from api.access.caller import PUBLIC_POLICY, Caller, anonymous
-from api.access.gate import Gate
+from api.access.gate import CHECK_SECONDS, Gate
 from api.access.headers import SecurityHeaders
 from api.access.identity import refused
+from emdata.clock import ManualClock
 from emdata.errors import StateUnavailable
 from emdata.state.audit_chain import Entry
 from tests.api.access.known import scope
@@ -45,13 +46,21 @@ class World:
     def __init__(self, caller: Caller | Exception, app: Asgi, *, every: bool = False) -> None:
         self.sent: list[dict[str, Any]] = []
         self.log = Log(self.sent)
+        self.clock = ManualClock()
+        self.still: bool | None = True
 
         async def identify(_scope: Any) -> Caller:
             if isinstance(caller, Exception):
                 raise caller
             return caller
 
-        access = SimpleNamespace(identity=SimpleNamespace(caller=identify), audit=self.log)
+        async def is_still(_caller: Caller) -> bool:
+            if self.still is None:
+                raise StateUnavailable("away")
+            return self.still
+
+        who = SimpleNamespace(caller=identify, is_still=is_still)
+        access = SimpleNamespace(identity=who, audit=self.log, clock=self.clock)
         self.gate = Gate(app, access, is_every_request_audited=every)  # type: ignore[arg-type]
 
     async def ask(self, asked: dict[str, Any] | None = None) -> int:
@@ -124,6 +133,37 @@ async def test_audit_logging_keeps_every_request_of_a_known_caller() -> None:
     stranger = World(refused("wrong"), answering(200), every=True)
     assert await stranger.ask() == 401
     assert stranger.log.refusals == ["credentials"]
+
+
+@pytest.mark.parametrize("who", [lab(), anonymous()])
+@pytest.mark.parametrize("still", [False, None])
+async def test_fault_39_an_answer_that_lasts_ends_when_its_caller_may_no_longer_have_it(
+    who: Caller, still: bool | None
+) -> None:
+    async def endless(_asked: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(100):
+            await send({"type": "http.response.body", "body": b"%d" % number, "more_body": True})
+            world.clock.advance(15)  # a stream's heartbeat
+            if number == 9:
+                world.still = still
+
+    world = World(who, endless)
+    await world.ask()
+    # It may go on for 10 heartbeats, and for less than a minute after that.
+    assert 11 <= len(world.sent) <= 14
+
+
+async def test_fault_39_a_socket_is_closed_when_its_caller_may_no_longer_have_it() -> None:
+    async def endless(_asked: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        world.clock.advance(CHECK_SECONDS)
+        await send({"type": "websocket.send", "text": "x"})
+
+    world = World(lab(), endless)
+    world.still = False
+    await world.ask({**scope(), "type": "websocket"})
+    assert [one["type"] for one in world.sent] == ["websocket.accept", "websocket.close"]
 
 
 async def test_an_error_of_the_route_stays_its_own() -> None:

@@ -215,3 +215,21 @@ async def test_an_allow_list_looks_at_the_client_and_not_at_what_it_says() -> No
 def test_limits_count_a_network_as_one_client() -> None:
     assert network_of(ip_address("192.0.2.7")) == "192.0.2.0/24"
     assert network_of(ip_address("2001:db8:1:2::7")) == "2001:db8:1::/56"
+
+
+async def test_fault_39_who_is_asked_again_is_who_they_are_now() -> None:
+    known = Known()
+    who = identity(known)
+    caller, nobody = await who.caller(scope(bearer(TOKEN))), await who.caller(scope())
+    assert await who.is_still(caller)
+    assert await who.is_still(nobody)
+    known.known_rules = Rules({}, {"weather": "lab"}, {})  # it belongs to a tenant now
+    assert (await who.is_still(caller), await who.is_still(nobody)) == (True, False)
+    for changed in (
+        (a_key(revoked_at=now()), LAB),
+        (a_key(), replace(LAB, is_active=False)),
+        (a_key(), replace(LAB, tenants=frozenset())),
+        None,
+    ):
+        known.keys = {} if changed is None else {PREFIX: changed}
+        assert not await who.is_still(caller)
