@@ -14,6 +14,18 @@ RUN /opt/emdata/tools/platform/bin/pip install --no-deps --require-hashes --only
            /opt/emdata/tools/platform/lib/python3.11/site-packages/pandas/tests \
            /opt/emdata/tools/platform/lib/python3.11/site-packages/pyarrow/tests \
  && chmod -R a+rX,go-w /opt/emdata
+# What the API's pages need of the locked jars; a change elsewhere in the code must not fetch them.
+WORKDIR /opt/emdata/app
+COPY requirements/jars.lock requirements/jars.lock
+COPY emdata/__init__.py emdata/errors.py emdata/
+COPY runtime/__init__.py runtime/
+COPY runtime/install runtime/install
+RUN grep '^web ' requirements/jars.lock > /tmp/web.lock \
+ && /opt/emdata/tools/platform/bin/python -c "import os, sys; sys.path.insert(0, '.'); \
+from pathlib import Path; from runtime.install import install_jars; \
+install_jars(Path('/tmp/web.lock'), Path('/opt/emdata/tools/jars'), \
+environ=os.environ, report=print)" \
+ && chmod -R a+rX /opt/emdata/tools/jars
 
 FROM ${PYTHON_IMAGE} AS platform
 ARG VERSION=0.1.0
