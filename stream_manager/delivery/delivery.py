@@ -32,7 +32,7 @@ from stream_manager.delivery.sending import LaneProducer, Sender
 from stream_manager.delivery.sent import Sent
 
 log = get_logger(__name__)
-MAX_IN_FLIGHT = 20_000
+MAX_IN_FLIGHT = 8_000
 GROUP = 5_000
 BACKOFF_FIRST, BACKOFF_MAX = 0.2, 2.0
 STOP_SECONDS = 3.0
@@ -76,7 +76,6 @@ class Delivery:
         self._guard = threading.Lock()
         self._critical_order = threading.Lock()
         self._stop = threading.Event()
-        self._served = 0
         self._returned: list[tuple[Run, str]] = []
         self._suspects: list[Run] = []
         self._parked = Parked(clock)
@@ -194,12 +193,12 @@ class Delivery:
         self._is_new = self._is_new and not self._is_critical_through(now)
         may_send = may_send and not self._is_new
         if may_send:
-            # Reports come by polling: often while they come, seldom while the broker is away.
-            idle = 0.005 if self._sender.in_flight else 0.05
-            self._queues.wait(0.002 if self._served else idle, least)
+            # Reports come by polling, and nothing waits for them but room and disk.
+            self._queues.wait(0.005 if self._sender.in_flight else 0.05, least)
             self._send_waiting(min(room, GROUP), least)
         pause = 0.0 if may_send and not self._is_full else 0.02
-        self._served = sum(producer.poll(pause) for producer in self._open_producers())
+        for producer in self._open_producers():
+            producer.poll(pause)
         self._settle_reports()
         self.breaker.tick(self._clock.monotonic())
 

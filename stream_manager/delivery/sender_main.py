@@ -37,7 +37,7 @@ from stream_manager.delivery.sent import Sent
 from stream_manager.interpreter import tune_interpreter
 
 log = get_logger(__name__)
-REPORT_SECONDS = 0.001  # how often reports are asked for while some are out
+REPORT_SECONDS = 0.005  # how often reports are asked for while some are out
 ROOM_SECONDS = 0.05
 
 
