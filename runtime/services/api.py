@@ -18,7 +18,10 @@ def service(context: Context) -> Service:
         command=(sys.executable, "-m", "runtime", "api", "serve"),
         probe=lambda: probe(context),
         needs=("state", "tables"),
-        ports={"EMDATA_API_PORT": port},
+        ports={
+            "EMDATA_API_PORT": port,
+            "EMDATA_API_METRICS_PORT": context.settings.api_metrics_port,
+        },
         stop_stage=4,
         url=f"http://{LOOPBACK}:{port}",
     )
