@@ -20,6 +20,7 @@ from tests.support.waiting import wait_for
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(4800)]
 SERVICES = "postgres,kafka,jobmanager,taskmanager,starrocks,manager"
 KILLED = ("manager", "taskmanager", "kafka")
+RESTART_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def kill_on_the_way(platform: Platform, submitters: Submitters, rounds: int) -> 
         )
         assert not submitters.failures, submitters.failures
         old = platform.kill(service)
-        platform.wait_restarted(service, old)
+        platform.wait_restarted(service, old, RESTART_S)
 
 
 @pytest.mark.parametrize(
