@@ -5,7 +5,7 @@ from __future__ import annotations
 import uvicorn
 from fastapi import FastAPI
 
-from api.access.access import Access
+from api.access.access import Access, check_access
 from api.app import create_app
 from api.caching.answers import Answers
 from api.catalog.catalog import Catalog
@@ -80,8 +80,9 @@ def parts_of(settings: Settings) -> Api:
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises ServiceError when the metrics' port is taken.
+    Raises ServiceError when the metrics' port is taken, and as ``check_access``.
     """
+    _check(settings)
     folder = paths_for(settings).run / METRICS_FOLDER if settings.api_workers > 1 else None
     if folder is not None:
         share_metrics(folder)
@@ -106,3 +107,12 @@ def serve(settings: Settings) -> None:
         )
     finally:
         stop_metrics()
+
+
+def _check(settings: Settings) -> None:
+    paths, credentials = paths_for(settings), read_credentials(settings)
+    engine = connect(dsn_of(settings, credentials.postgres_password))
+    try:
+        check_access(paths, engine, credentials.audit_key)
+    finally:
+        engine.dispose()

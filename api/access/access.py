@@ -14,7 +14,7 @@ from api.access.network import Network, networks
 from api.access.tokens import Tokens
 from api.audit.log import AuditLog
 from emdata.audit_anchors import Anchors
-from emdata.clock import Clock
+from emdata.clock import Clock, SystemClock
 from emdata.errors import ServiceError
 from emdata.paths import Paths
 from emdata.state.audit_chain import verify
@@ -34,20 +34,9 @@ class Access:
 
     @classmethod
     def of(cls, paths: Paths, engine: Engine, clock: Clock, audit_key: str) -> Access:
-        """Return the parts of a platform; listening begins with ``start``.
-
-        Raises SettingError, and with AUDIT_LOGGING ServiceError for a chain that does not verify
-        and StateUnavailable when it cannot be read.
-        """
+        """Return the parts of a platform; listening begins with ``start``. Raises SettingError."""
         settings, key = paths.settings, audit_key.encode()
         anchors = Anchors.of(paths)
-        if settings.audit_logging:
-            verdict = verify(engine, key, anchors.all())
-            if verdict.fault is not None:
-                raise ServiceError(
-                    f"audit log: entry {verdict.fault.seq}: {verdict.fault.what}; AUDIT_LOGGING "
-                    "does not go on from there; see `emdata audit verify`"
-                )
         trusted = networks(settings.api_trusted_proxies)
         directory = Directory(engine, clock, settings.api_identity_grace_seconds)
         identity = Identity(directory, Tokens.of(settings, clock), clock, trusted)
@@ -66,3 +55,21 @@ class Access:
     def change(self, caller: Caller) -> Change:
         """Return a change by a caller, now."""
         return Change(caller.actor, self.clock.now(), self.key)
+
+
+def check_access(paths: Paths, engine: Engine, audit_key: str) -> None:
+    """Refuse to start with what cannot be kept.
+
+    Raises SettingError for settings that are none, and with AUDIT_LOGGING ServiceError for an audit
+    log that does not verify, StateUnavailable for one that cannot be read.
+    """
+    Tokens.of(paths.settings, SystemClock())
+    anchors = Anchors.of(paths)
+    if not paths.settings.audit_logging:
+        return
+    fault = verify(engine, audit_key.encode(), anchors.all()).fault
+    if fault is not None:
+        raise ServiceError(
+            f"audit log: entry {fault.seq}: {fault.what}; with AUDIT_LOGGING the API does not go on "
+            "from there; see `emdata audit verify`"
+        )

@@ -11,7 +11,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from api.access.access import check_access
 from emdata.audit_anchors import Anchors
+from emdata.errors import ServiceError
+from emdata.paths import paths_for
 from emdata.state.audit_chain import Entry, entries_before, record, verify
 from tests.api.access.live import OWNED, World
 from tests.support.waiting import wait_for
@@ -79,6 +82,8 @@ def test_fault_49_what_is_done_past_the_trigger_is_found_by_the_command(world: W
     """Changes by somebody who may do everything to the table, one after another, each undone."""
     world.ask(f"/collections/{OWNED}", "member")  # an entry with an anchor, and more before it
     assert "all as they were written" in verdict(world)
+    careful = paths_for(world.platform.settings.model_copy(update={"audit_logging": True}))
+    check_access(careful, world.engine, world.key.decode())
     tail = verify(world.engine, world.key).tail.seq
     middle = tail // 2
     with world.engine.begin() as connection:
@@ -90,6 +95,8 @@ def test_fault_49_what_is_done_past_the_trigger_is_found_by_the_command(world: W
         with world.engine.begin() as connection:
             connection.execute(sa.text(change))
         said = verdict(world)
+        with pytest.raises(ServiceError, match="audit log: entry"):
+            check_access(careful, world.engine, world.key.decode())
         with world.engine.begin() as connection:
             connection.execute(sa.text("DELETE FROM audit_chain"))
             connection.execute(sa.text("INSERT INTO audit_chain SELECT * FROM audit_kept"))
