@@ -27,6 +27,23 @@ DESCRIPTION = """Public data about emergencies in the United States: disasters, 
 drought, fire detections, observed weather. Every number carries its origin and its age."""
 
 
+TAGS = [
+    {"name": "start", "description": "What is here."},
+    {"name": "summaries", "description": "The questions that people ask first."},
+    {"name": "sources", "description": "How fresh the data are, and whether all of it landed."},
+    {"name": "collections", "description": "What there is to ask for."},
+    {"name": "items", "description": "The data, by page or whole."},
+    {"name": "streams", "description": "Records as they are accepted."},
+    {"name": "bulk", "description": "Files by day."},
+    {"name": "submitting", "description": "Sending records in."},
+    {"name": "keys", "description": "Who you are, and your keys."},
+    {"name": "usage", "description": "What was asked for."},
+    {"name": "platform", "description": "Whether this process works."},
+    {"name": "administration", "description": "For administrators of the platform."},
+]
+"""In the order in which the documentation shows them."""
+
+
 def create_app(parts: Api) -> FastAPI:
     """Return the application; every module of ``api.routers`` is served."""
 
@@ -55,6 +72,7 @@ def create_app(parts: Api) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         middleware=layers(parts),
+        openapi_tags=TAGS,
     )
     app.state.api = parts
     add_handlers(app)

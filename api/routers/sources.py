@@ -10,11 +10,17 @@ from fastapi import APIRouter, Query
 
 from api.access.visibility import visible
 from api.context import TheApi, TheCaller
+from api.parameters import NoOtherParameters
+from api.problems import documented
 from emdata.contracts import contracts
 from emdata.state.freshness import freshness
 from emdata.state.ledger import balances, hours
 
-router = APIRouter(tags=["sources"])
+router = APIRouter(
+    tags=["sources"],
+    dependencies=[NoOtherParameters],
+    responses=documented("bad-parameter", "unavailable"),
+)
 
 
 @router.get("/sources", summary="Freshness of each source")

@@ -13,7 +13,8 @@ from api.access.caller import Caller
 from api.access.visibility import visible_collection
 from api.context import Api, TheApi, TheCaller
 from api.formats.features import json_value
-from api.problems import bad_parameter
+from api.parameters import NoOtherParameters
+from api.problems import bad_parameter, documented
 from api.query.model import Statement
 from api.summaries import statements
 from api.summaries.alerts import in_force_at, in_force_by_county
@@ -21,7 +22,10 @@ from api.summaries.places import find_place
 from api.summaries.weather import weather_near
 from stream_manager.derived.grid import Point
 
-router = APIRouter(prefix="/summaries", tags=["summaries"])
+PROBLEMS = documented("bad-parameter", "not-found", "timed-out", "unavailable")
+router = APIRouter(
+    prefix="/summaries", tags=["summaries"], dependencies=[NoOtherParameters], responses=PROBLEMS
+)
 GEOJSON = "application/geo+json"
 
 County = Annotated[

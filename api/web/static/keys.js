@@ -14,8 +14,8 @@ export function startKeys() {
       });
       fill(answer,
         element("p", {}, "Keep it now: it is not shown again."),
-        element("pre", { tabindex: "0" }, body.key),
-        element("p", { class: "quiet" }, `Send it as the header "Authorization: Bearer ...". It ends on ${String(body.expiresAt ?? body.expires_at ?? "").slice(0, 10)}.`));
+        element("pre", { tabindex: "0" }, body.token),
+        element("p", { class: "quiet" }, `Send it as the header "Authorization: Bearer ...". It ends on ${body.key.expiresAt.slice(0, 10)}.`));
     } catch (error) {
       fill(answer, element("p", { class: "error" }, error.message));
     }

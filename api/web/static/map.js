@@ -63,7 +63,7 @@ class CountyMap {
       const pair = colors.getPropertyValue(name).match(/light-dark\(([^,]+),\s*([^)]+)\)/);
       return pair ? pair[dark ? 2 : 1].trim() : colors.getPropertyValue(name).trim();
     };
-    return { color: pick("--edge"), weight: 0.5, fillColor: pick(level === "none" ? "--land" : `--${level}`), fillOpacity: level === "none" ? 1 : 0.85 };
+    return { chosen: pick("--text"), color: pick("--edge"), weight: 0.5, fillColor: pick(level === "none" ? "--land" : `--${level}`), fillOpacity: level === "none" ? 1 : 0.85 };
   }
 
   show(alerts) {
@@ -82,6 +82,14 @@ class CountyMap {
   paint() {
     const styles = Object.fromEntries([...LEVELS, "none"].map((level) => [level, this.style(level)]));
     for (const [fips, layer] of this.layers) layer.setStyle(styles[this.levels.get(fips) ?? "none"]);
+    this.outline();
+  }
+
+  outline() {
+    const layer = this.layers.get(this.chosen);
+    if (!layer) return;
+    layer.setStyle({ weight: 3, color: this.style("none").chosen });
+    layer.bringToFront();
   }
 
   nameOf(fips) {
@@ -96,6 +104,7 @@ class CountyMap {
     }
     this.chosen = fips;
     const layer = this.layers.get(fips);
+    if (moves) this.paint();
     if (moves && layer) this.map.fitBounds(layer.getBounds(), { maxZoom: 7 });
     try {
       const { body } = await get(`/summaries/alerts-in-force?county=${fips}`);
