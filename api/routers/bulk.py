@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api.access.caller import Caller
@@ -19,11 +19,27 @@ from api.formats.files import file_answer
 from api.formats.model import Origin
 from api.links import base_url, link
 from api.problems import Problem, documented
+from emdata.bulk.files import MEDIA_TYPES
 from emdata.bulk.manifest import DaySummary, Index, Manifest
 from emdata.bulk.tables import is_public
 
 router = APIRouter(tags=["bulk"])
 _PROBLEMS = documented("not-found", "bad-parameter", "unavailable")
+_CONTENT = {
+    kind: {"schema": {"type": "string", "format": "binary"}}
+    for kind in sorted(MEDIA_TYPES.values())
+}
+Dataset = Annotated[str, Path(description="Id of a dataset", examples=["nws_alerts"])]
+Day = Annotated[
+    str, Path(description="Day of acceptance, UTC, such as 2026-11-20", examples=["2026-11-20"])
+]
+FileName = Annotated[
+    str,
+    Path(
+        description="A name of the day's manifest",
+        examples=["nws_alerts-2026-11-20.parquet", "nws_alerts-2026-11-20.csv.gz"],
+    ),
+]
 
 
 @router.get("/bulk", summary="Datasets with bulk files", responses=_PROBLEMS)
@@ -45,7 +61,9 @@ async def bulk(request: Request, api: TheApi, caller: TheCaller) -> dict[str, An
 
 
 @router.get("/bulk/{dataset}", summary="Days of a dataset", responses=_PROBLEMS)
-async def days(dataset: str, request: Request, api: TheApi, caller: TheCaller) -> dict[str, Any]:
+async def days(
+    dataset: Dataset, request: Request, api: TheApi, caller: TheCaller
+) -> dict[str, Any]:
     """List the days (of acceptance, UTC), oldest first; an unsettled one may still get rows."""
     _no_parameters(request)
     collection = _offered(api, dataset, caller)
@@ -64,7 +82,7 @@ async def days(dataset: str, request: Request, api: TheApi, caller: TheCaller) -
 
 @router.get("/bulk/{dataset}/{day}", summary="Manifest of a day", responses=_PROBLEMS)
 async def manifest(
-    dataset: str, day: str, request: Request, api: TheApi, caller: TheCaller
+    dataset: Dataset, day: Day, request: Request, api: TheApi, caller: TheCaller
 ) -> dict[str, Any]:
     """Return rows, files with SHA-256, columns with units, time range and terms of a day."""
     _no_parameters(request)
@@ -84,14 +102,14 @@ async def manifest(
     summary="A file of a day",
     response_class=Response,
     responses={
-        200: {"description": "The file", "content": {"application/octet-stream": {}}},
-        206: {"description": "The range that was asked for"},
+        200: {"description": "The file", "content": _CONTENT},
+        206: {"description": "The range that was asked for", "content": _CONTENT},
         304: {"description": "The caller has it, by If-None-Match"},
         **documented("not-found", "bad-parameter", "bad-range", "unavailable"),
     },
 )
 async def file(
-    dataset: str, day: str, file: str, request: Request, api: TheApi, caller: TheCaller
+    dataset: Dataset, day: Day, file: FileName, request: Request, api: TheApi, caller: TheCaller
 ) -> Response:
     """Return a file of a day; takes ``Range``, ``If-Range`` and ``If-None-Match``.
 

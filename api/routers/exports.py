@@ -14,11 +14,12 @@ from api.access.visibility import row_scope, visible_collection
 from api.context import Api, TheApi, TheCaller
 from api.formats.answer import export
 from api.formats.model import Document, Row
-from api.formats.negotiate import formats_of, negotiate
+from api.formats.negotiate import FORMATS, formats_of, negotiate
 from api.formats.origin import origin_of
 from api.links import base_url, link
 from api.problems import Problem, documented
 from api.query.model import Filter, ItemsQuery
+from api.query.openapi import ITEMS_PARAMETERS
 from api.query.parameters import PAGED, asked_of
 from api.query.statement import count_statement, items_statement
 
@@ -26,13 +27,23 @@ router = APIRouter(tags=["items"])
 _PROBLEMS = documented(
     "bad-parameter", "not-found", "not-acceptable", "too-expensive", "timed-out", "unavailable"
 )
+_CONTENT = {
+    one.media_types[0]: {"schema": {"type": "string", "format": "binary"}}
+    for one in FORMATS
+    if one.is_streaming
+}
+_PARAMETERS = [one for one in ITEMS_PARAMETERS if one["name"] not in PAGED]
 
 
 @router.get(
     "/collections/{collection_id}/export",
     summary="All items that match",
     response_class=Response,
-    responses={200: {"description": "The items, as they are read"}, **_PROBLEMS},
+    responses={
+        200: {"description": "The items, as they are read", "content": _CONTENT},
+        **_PROBLEMS,
+    },
+    openapi_extra={"parameters": _PARAMETERS},
 )
 async def export_items(
     collection_id: str, request: Request, api: TheApi, caller: TheCaller
