@@ -10,6 +10,13 @@ large table for one page is what must not happen, so that the window sees as few
   an answer, and outside of the current one.
 - A page in the order of key fields without other conditions first takes its keys, then ranks only
   their versions.
+- With other conditions such a page first looks at some keys more than it has places
+  (``quick_statement``). When that fills it, it is the page; else few match, and all are looked at.
+
+What stays slow is a page of a large table in an order that is not the key's, when the conditions
+leave most of the rows: all their versions are ranked. In the embedded StarRocks that is eight times
+the cost of a page by key at 1,000,000 versions, so that the caller's time cap ends it on a busy
+machine; from about there a current table, or a mart, is the place for such questions.
 """
 # ruff: noqa: S608
 
@@ -34,6 +41,8 @@ from api.query.model import Expression, Filter, ItemsQuery, Order, Statement
 from emdata.derive.starrocks import quote
 
 RECORD_KEY = "record_key"
+QUICK_FACTOR = 4
+"""How many keys a quick page looks at for each of its places."""
 _RANK = (
     "ROW_NUMBER() OVER (PARTITION BY `record_key`"
     " ORDER BY `record_version` DESC, `seq` DESC, `writer` DESC) AS `version_rank`"
@@ -46,10 +55,28 @@ def items_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statemen
 
     The rows are one more than the limit, so that it is known whether there is a next page.
     """
+    return _selected(query, _rows(query, scope))
+
+
+def quick_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statement | None:
+    """Return a cheaper SELECT, whose rows are those of ``items_statement`` if they are as many as
+    the limit and one more; None where there is none."""
+    conditions = _conditions(query, scope, has_cursor=True)
+    is_useful = _has_window(query) and conditions.of_current and _is_by_key(query)
+    if not is_useful or query.limit is None:
+        return None
+    table = _table(query.collection)
+    every = [*conditions.of_keys, *conditions.of_current]
+    keys = _keys_of_page(table, query, every, QUICK_FACTOR * (query.limit + 1))
+    return _selected(query, _ranked(table, [*conditions.of_keys, keys], conditions.of_current))
+
+
+def _selected(query: ItemsQuery, source: _Source) -> Statement:
     columns = _columns(query)
-    table, conditions, table_values = _rows(query, scope)
+    table, conditions, table_values = source
     text, values = where(conditions)
-    sql = f"SELECT {', '.join(map(quote, columns))} FROM {table}{text}{_ordered(query)}"
+    count = None if query.limit is None else query.limit + 1
+    sql = f"SELECT {', '.join(map(quote, columns))} FROM {table}{text}{_ordered(query, count)}"
     return Statement(sql, (*table_values, *values), columns)
 
 
@@ -122,10 +149,11 @@ def _has_window(query: ItemsQuery) -> bool:
     return query.collection.is_dataset and not query.has_all_versions
 
 
-def _rows(
-    query: ItemsQuery, scope: Sequence[Filter], *, is_count: bool = False
-) -> tuple[str, list[Condition], tuple[Any, ...]]:
-    """Return what to select from, the conditions on it, and the values bound in the former."""
+_Source = tuple[str, list[Condition], tuple[Any, ...]]
+"""What to select from, the conditions on it, and the values bound in the former."""
+
+
+def _rows(query: ItemsQuery, scope: Sequence[Filter], *, is_count: bool = False) -> _Source:
     conditions = _conditions(query, scope, has_cursor=not is_count)
     table = _table(query.collection)
     if not _has_window(query):
@@ -134,10 +162,14 @@ def _rows(
     if conditions.of_current:
         inner.append(_keys_with(table, [*conditions.of_keys, *conditions.of_current]))
     elif not is_count and query.limit is not None and _is_by_key(query):
-        inner.append(_keys_of_page(table, query, conditions.of_keys))
+        inner.append(_keys_of_page(table, query, conditions.of_keys, query.limit + 1))
+    return _ranked(table, inner, conditions.of_current)
+
+
+def _ranked(table: str, inner: Sequence[Condition], outer: Sequence[Condition]) -> _Source:
     text, values = where(inner)
     current = f"(SELECT *, {_RANK} FROM {table}{text}) AS `items`"
-    return current, [_CURRENT, *conditions.of_current], values
+    return current, [_CURRENT, *outer], values
 
 
 def _keys_with(table: str, conditions: Sequence[Condition]) -> Condition:
@@ -145,10 +177,12 @@ def _keys_with(table: str, conditions: Sequence[Condition]) -> Condition:
     return f"`record_key` IN (SELECT `record_key` FROM {table}{text})", values
 
 
-def _keys_of_page(table: str, query: ItemsQuery, conditions: Sequence[Condition]) -> Condition:
+def _keys_of_page(
+    table: str, query: ItemsQuery, conditions: Sequence[Condition], count: int
+) -> Condition:
     text, values = where(conditions)
     names = ", ".join(dict.fromkeys(map(quote, (RECORD_KEY, *(p.name for p in query.order)))))
-    keys = f"SELECT {names} FROM {table}{text} GROUP BY {names}{_ordered(query)}"
+    keys = f"SELECT {names} FROM {table}{text} GROUP BY {names}{_ordered(query, count)}"
     return f"`record_key` IN (SELECT `record_key` FROM ({keys}) AS `page`)", values
 
 
@@ -189,10 +223,10 @@ def _is_by_key(query: ItemsQuery) -> bool:
     return bool(query.order) and all(part.name in keys for part in query.order)
 
 
-def _ordered(query: ItemsQuery) -> str:
-    """ORDER BY and LIMIT of a page."""
+def _ordered(query: ItemsQuery, count: int | None) -> str:
+    """ORDER BY and LIMIT."""
     text = ", ".join(map(_order, query.order))
-    limit = "" if query.limit is None else f" LIMIT {int(query.limit) + 1}"
+    limit = "" if count is None else f" LIMIT {int(count)}"
     return f" ORDER BY {text}{limit}" if text else limit
 
 

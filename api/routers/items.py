@@ -12,6 +12,7 @@ from api.access.caller import Caller
 from api.access.visibility import row_scope, visible_collection
 from api.catalog.model import Collection
 from api.context import Api, TheApi, TheCaller
+from api.fairness.cost import refuse_expensive
 from api.formats.answer import answered
 from api.formats.areas import with_areas
 from api.formats.model import Document, Format
@@ -21,7 +22,7 @@ from api.links import base_url, item_path, link, with_parameters
 from api.problems import Problem
 from api.query.cursor import cursor_of
 from api.query.keys import key_filters, no_item
-from api.query.model import Statement
+from api.query.model import Filter, Statement
 from api.query.openapi import (
     ITEM_PARAMETERS,
     ITEM_RESPONSES,
@@ -30,7 +31,12 @@ from api.query.openapi import (
     VERSIONS_PARAMETERS,
 )
 from api.query.parameters import Asked, asked_of, asked_of_item, asked_of_versions
-from api.query.statement import count_statement, items_statement, order_values
+from api.query.statement import (
+    count_statement,
+    items_statement,
+    order_values,
+    quick_statement,
+)
 from api.reading.reader import Row
 
 router = APIRouter(tags=["items"])
@@ -56,6 +62,7 @@ async def items(collection_id: str, request: Request, api: TheApi, caller: TheCa
     form = negotiate(request, formats_of(collection))
     given = request.query_params.multi_items()
     asked = asked_of(collection, given, most=caller.policy.rows_per_page)
+    refuse_expensive(asked.query, caller.policy)
     here = _Request(request, api, caller, f"/collections/{collection.id}/items", form)
     return await api.answers.get(
         request, caller, collection, lambda: _page(here, asked), form=form.name
@@ -189,8 +196,7 @@ async def _page(here: _Request, asked: Asked, key: str | None = None) -> Respons
     query = asked.query
     collection: Collection = query.collection
     scope = row_scope(collection, here.caller)
-    statement = items_statement(query, scope)
-    rows = await here.read(statement)
+    statement, rows = await _read_page(here, asked, scope)
     limit = len(rows) if query.limit is None else query.limit
     shown, has_more = rows[:limit], len(rows) > limit
     if key is not None and not shown and query.after is None:
@@ -207,6 +213,18 @@ async def _page(here: _Request, asked: Asked, key: str | None = None) -> Respons
     ]
     document = await here.document(asked, statement, links, number_matched=matched)
     return await answered(here.form, document, shown)
+
+
+async def _read_page(
+    here: _Request, asked: Asked, scope: Sequence[Filter]
+) -> tuple[Statement, list[Row]]:
+    quick = quick_statement(asked.query, scope)
+    if quick is not None and asked.query.limit is not None:
+        rows = await here.read(quick)
+        if len(rows) > asked.query.limit:
+            return quick, rows
+    statement = items_statement(asked.query, scope)
+    return statement, await here.read(statement)
 
 
 def _ends_with_versions(request: Request) -> bool:

@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 
 from api.query.cursor import cursor_of
 from api.query.parameters import asked_of
-from api.query.statement import count_statement, items_statement, order_values
+from api.query.statement import (
+    count_statement,
+    items_statement,
+    order_values,
+    quick_statement,
+)
 from emdata.derive.starrocks import RAW_DATABASE, quote, raw_table_ddl
 from tests.api.query.things import TABLE, THINGS, Row, Thing, expected, hours
 from tests.starrocks.running import RunningServer
@@ -111,6 +116,10 @@ class Table:
             asked = asked_of(THINGS, [*given_, ("limit", str(limit)), *cursor])
             statement = items_statement(asked.query)
             rows = self.run(statement.sql, statement.values)
+            quick = quick_statement(asked.query)
+            if quick is not None:
+                found = self.run(quick.sql, quick.values)
+                assert found == rows if len(found) > limit else len(found) <= len(rows)
             place = statement.columns.index("record_key")
             yield [row[place] for row in rows[:limit]]
             if len(rows) <= limit:

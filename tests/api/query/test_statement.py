@@ -10,7 +10,12 @@ import sqlglot
 from api.catalog.catalog import Catalog
 from api.query.model import Filter
 from api.query.parameters import asked_of, asked_of_versions
-from api.query.statement import count_statement, extent_statement, items_statement
+from api.query.statement import (
+    count_statement,
+    extent_statement,
+    items_statement,
+    quick_statement,
+)
 from tests.api.query.things import THINGS, hours
 
 CATALOG = Catalog.of(Path(__file__).parents[3] / "dbt_project" / "models", "emergency_data")
@@ -39,6 +44,16 @@ def test_another_condition_is_asked_of_any_version_before_and_of_the_current_one
     assert statement.sql.count("`title` = %s") == 2
     assert statement.sql.index("`version_rank` = 1") > statement.sql.index("AS `items`")
     assert statement.values == ("a", "a")
+
+
+def test_a_page_by_key_first_looks_at_some_of_the_keys_that_may_match():
+    quick = quick_statement(asked_of(THINGS, [("title", "a"), ("limit", "10")]).query)
+    assert quick is not None
+    assert "LIMIT 44" in quick.sql
+    assert quick.sql.endswith("LIMIT 11")
+    assert quick.sql.count("`title` = %s") == 2
+    for given_ in ([], [("title", "a"), ("sortby", "title")]):
+        assert quick_statement(asked_of(THINGS, given_).query) is None
 
 
 def test_as_of_names_the_partitions():
