@@ -70,6 +70,6 @@ def check_access(paths: Paths, engine: Engine, audit_key: str) -> None:
     fault = verify(engine, audit_key.encode(), anchors.all()).fault
     if fault is not None:
         raise ServiceError(
-            f"audit log: entry {fault.seq}: {fault.what}; with AUDIT_LOGGING the API does not go on "
-            "from there; see `emdata audit verify`"
+            f"audit log: entry {fault.seq}: {fault.what}; with AUDIT_LOGGING the API does not go "
+            "on from there; see `emdata audit verify`"
         )

@@ -138,6 +138,7 @@ def redrive(  # noqa: PLR0913, PLR0917 (an argument an option)
     who = by or _account()
     with _state() as engine:
         chosen = _choose(engine, wanted, is_all=every)
+        _note("letters.redrive", [one["id"] for one in chosen])
         asked = []
         for writer, own in _by_manager(chosen).items():
             to, arguments = [f"writer-{writer}"], {"ids": own, "by": who}
@@ -183,9 +184,20 @@ def drop(  # noqa: PLR0913, PLR0917 (an argument an option)
         chosen = [one["id"] for one in _choose(engine, wanted, is_all=every)]
         if chosen and not yes:
             _confirm(f"Give up {len(chosen)} letters?")
+        _note("letters.drop", chosen, why=why)
         now = SystemClock().now()
         dropped = drop_letters(engine, chosen, by=by or _account(), why=why, now=now)
     print(f"dropped {dropped}")
+
+
+def _note(act: str, letters: list[str], **details: object) -> None:
+    """Write the act into the audit log; of many letters the first ones are named."""
+    from runtime.audited import note_act
+    from runtime.context import load
+
+    if letters:
+        named = {"letters": len(letters), "first": letters[:20], **details}
+        note_act(load(), act, "dead letters", **named)
 
 
 def _by_manager(letters: list[dict[str, Any]]) -> dict[int, list[str]]:

@@ -43,6 +43,7 @@ def add(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
     kind: Literal["mqtt", "http"] = "mqtt" if mqtt else "http"
+    _note("push.add", name, datasets=datasets, tenant=tenant)
     secret = _keys().add(name, kind, datasets=datasets, tenant=tenant)
     _show(name, secret, is_mqtt=mqtt)
 
@@ -51,6 +52,7 @@ def add(
 def rotate(name: Name) -> None:
     """Give a sender a new key; the old one ends at once."""
     keys = _keys()
+    _note("push.rotate", name)
     secret = keys.rotate(name)
     _show(name, secret, is_mqtt=any(k.name == name and k.kind == "mqtt" for k in keys.all()))
 
@@ -58,6 +60,7 @@ def rotate(name: Name) -> None:
 @app.command("rm")
 def remove(name: Name) -> None:
     """End a sender's key."""
+    _note("push.remove", name)
     _keys().remove(name)
     print(f"removed {name}")
 
@@ -71,6 +74,13 @@ def _show(name: str, secret: str, *, is_mqtt: bool) -> None:
     else:
         print(secret)
         print(f"send it as: Authorization: Bearer {secret}", "(it is not shown again)")
+
+
+def _note(act: str, name: str, **details: object) -> None:
+    from runtime.audited import note_act
+    from runtime.context import load
+
+    note_act(load(), act, f"push sender:{name}", **details)
 
 
 def _keys() -> PushKeys:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,9 +14,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from api.access.access import check_access
 from emdata.audit_anchors import Anchors
-from emdata.errors import ServiceError
+from emdata.errors import ServiceError, StateUnavailable
 from emdata.paths import paths_for
+from emdata.settings import load_settings
 from emdata.state.audit_chain import Entry, entries_before, record, verify
+from runtime.audited import note_act
 from tests.api.access.live import OWNED, World
 from tests.support.waiting import wait_for
 
@@ -140,6 +143,29 @@ def test_without_its_anchors_the_answer_is_withheld(world: World) -> None:
         aside.rename(folder)
     assert world.ask(f"/collections/{OWNED}", "member").status == 200
     assert Anchors.of(world.platform.paths).all()
+
+
+def test_privileged_acts_of_the_command_line_are_in_the_log_before_they_are_done(
+    world: World,
+) -> None:
+    world.platform.emdata("push", "add", "audited-sender")
+    newest = entries_before(world.engine, None, 1)[0]
+    assert (newest.act, newest.subject) == ("push.add", "push sender:audited-sender")
+    assert newest.actor.startswith("command line/")
+    world.platform.emdata("push", "rm", "audited-sender")
+    assert entries_before(world.engine, None, 1)[0].act == "push.remove"
+
+
+def test_without_the_log_an_act_is_done_and_said_so_or_with_audit_logging_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No PostgreSQL here at all."""
+    environ = {"EMDATA_HOME": str(tmp_path), "SOURCES": "simulator"}
+    note_act(load_settings(environ, env_file=None), "push.add", "x")
+    assert "not in the audit log" in capsys.readouterr().err
+    strict = load_settings({**environ, "AUDIT_LOGGING": "true"}, env_file=None)
+    with pytest.raises(StateUnavailable, match=r"push\.add is not done"):
+        note_act(strict, "push.add", "x")
 
 
 CANARY = "canary-4711"
