@@ -19,6 +19,7 @@ from api.formats.files import file_answer
 from api.formats.model import Origin
 from api.links import base_url, link
 from api.problems import Problem, documented
+from api.usage.notes import note
 from emdata.bulk.files import MEDIA_TYPES
 from emdata.bulk.manifest import DaySummary, Index, Manifest
 from emdata.bulk.tables import is_public
@@ -122,6 +123,7 @@ async def file(
     if chosen is None:
         names = ", ".join(one.name for one in found.files)
         raise Problem("not-found", f"{file[:200]!r} is not there; there are: {names}")
+    note(request, collection=found.dataset, format=file.partition(".")[2])
     return await file_answer(request, api.shelf, chosen, _headers(found))
 
 

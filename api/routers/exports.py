@@ -22,6 +22,7 @@ from api.query.model import Filter, ItemsQuery
 from api.query.openapi import ITEMS_PARAMETERS
 from api.query.parameters import PAGED, asked_of
 from api.query.statement import count_statement, items_statement
+from api.usage.notes import note
 
 router = APIRouter(tags=["items"])
 _PROBLEMS = documented(
@@ -67,7 +68,8 @@ async def export_items(
     batches = api.reader.stream(
         statement, seconds=caller.policy.export_seconds, priority=caller.policy.priority
     )
-    started = await _started(_at_most(batches, most))
+    noted = _noted(request, form.name, _at_most(batches, most))
+    started = await _started(noted)
     here = f"{base_url(request, api.settings)}/collections/{collection.id}"
     document = Document(
         collection=collection,
@@ -122,6 +124,17 @@ async def _at_most(
             count += len(rows)
             if count > most:
                 raise Problem("too-expensive", f"more than {most} items came while it was read")
+            yield rows
+
+
+async def _noted(
+    request: Request, name: str, batches: AsyncIterator[Sequence[Row]]
+) -> AsyncIterator[Sequence[Row]]:
+    """Yield the rows, and count them for the caller's usage as they are sent."""
+    note(request, format=name)
+    async with aclosing(batches):  # type: ignore[type-var]
+        async for rows in batches:
+            note(request, rows=len(rows))
             yield rows
 
 
