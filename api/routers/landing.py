@@ -23,7 +23,6 @@ CONFORMANCE = (
     _FEATURES + "1/1.0/conf/core",
     _FEATURES + "1/1.0/conf/geojson",
     _FEATURES + "3/1.0/conf/queryables",
-    _FEATURES + "3/1.0/conf/queryables-query-parameters",
     _FEATURES + "3/1.0/conf/filter",
     _FEATURES + "3/1.0/conf/features-filter",
     _CQL2 + "cql2-text",
