@@ -87,9 +87,8 @@ class Worker:
         }
 
     def waiting(self) -> int:
-        """Records that Kafka has not confirmed."""
-        delivery = self.intake.delivery
-        return sum(self.intake.queues.depths().values()) + delivery.in_flight + delivery.parked
+        """Records that Kafka has not confirmed; what is between two queues as well."""
+        return self.intake.log.segments.undelivered()
 
     async def feed(self, kind: str, *, batch: int, **given: Any) -> None:
         """Start a stream."""
