@@ -19,6 +19,7 @@ from api import metrics
 from api.access.caller import Caller
 from api.access.visibility import row_scope
 from api.caching.flights import Flights
+from api.caching.leaving import while_wanted
 from api.caching.store import Kept, Store
 from api.catalog.model import Collection
 from api.reading.versions import Versions
@@ -75,8 +76,11 @@ class Answers:
         if kept is None:
             metrics.CACHE.labels("miss").inc()
             flight = (key, version.token)
-            kept = await self._flights.do(
-                flight, lambda: self._made(request, key, version.token, etag, make)
+            kept = await while_wanted(
+                request,
+                self._flights.do(
+                    flight, lambda: self._made(request, key, version.token, etag, make)
+                ),
             )
         else:
             metrics.CACHE.labels("hit").inc()

@@ -68,7 +68,12 @@ def _request(query: str = "", caller: Caller | None = None, **headers: str) -> R
         "server": ("api.test", 80),
         "state": {"caller": caller or anonymous()},
     }
-    return Request(scope)
+    return Request(scope, _nothing_more)
+
+
+async def _nothing_more() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError("nothing comes")
 
 
 def _caller(name: str, tenant: str = "", *, is_trusted: bool = False) -> Caller:
@@ -249,7 +254,7 @@ class _App:
         self.answers, self.reads, self.calls = answers, reads, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
+        request = Request(scope, receive)
         caller: Caller = scope["state"]["caller"]
         caller.reads.extend(self.reads)
         self.calls += 1
@@ -264,10 +269,7 @@ async def _ask(layer: EarlyAnswers, request: Request) -> tuple[int, bytes]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def receive() -> Message:
-        raise AssertionError("nothing is read")
-
-    await layer(request.scope, receive, send)
+    await layer(request.scope, _nothing_more, send)
     return sent[0]["status"], b"".join(one.get("body", b"") for one in sent[1:])
 
 
@@ -315,3 +317,38 @@ def test_ranges_and_other_conditions_reach_the_route() -> None:
         lambda: _request("", None, if_modified_since="Sat, 21 Nov 2026 00:00:00 GMT"),
     )
     assert calls == 3
+
+
+def test_work_ends_with_the_last_client_who_waits_for_it() -> None:
+    async def run() -> None:
+        answers, _ = _answers()
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def make() -> Response:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+            raise AssertionError("it never ends by itself")
+
+        async def ask(leaves: asyncio.Event) -> None:
+            async def receive() -> Message:
+                await leaves.wait()
+                return {"type": "http.disconnect"}
+
+            request = Request(_request().scope, receive)
+            with pytest.raises(Problem):
+                await answers.get(request, anonymous(), PUBLIC_SEEN, make, form="json")
+
+        first, second = asyncio.Event(), asyncio.Event()
+        asked = [asyncio.create_task(ask(one)) for one in (first, second)]
+        await begun.wait()
+        first.set()
+        await asked[0]
+        assert not ended.is_set()
+        second.set()
+        await asked[1]
+        await asyncio.wait_for(ended.wait(), 5)
+
+    asyncio.run(run())

@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="pairs of each comparison")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a run of requests")
     names = [*SMALL, *LARGE, STREAMS]
+    parser.add_argument("--rows", type=int, default=EXPORT_ROWS, help="rows of an export")
     parser.add_argument("--only", action="append", default=[], choices=names)
     given = parser.parse_args(arguments)
     chosen = set(given.only or names)
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
                 fill(world, ITEMS_ROWS)
                 run(world, SMALL)
                 if chosen & set(LARGE):
-                    fill(world, EXPORT_ROWS - ITEMS_ROWS, ITEMS_ROWS + 1)
+                    fill(world, max(given.rows - ITEMS_ROWS, 0), ITEMS_ROWS + 1)
                     run(world, LARGE)
         if STREAMS in chosen:
             with bench_world(only="postgres,starrocks,kafka,api") as world:
