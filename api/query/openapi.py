@@ -10,6 +10,11 @@ from api.query.cql2 import LONGEST
 from api.query.parameters import CQL2_JSON, CQL2_TEXT, CRS84, DEFAULT_LIMIT, MAX_LIMIT
 
 Parameter = dict[str, Any]
+_DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_INSTANT = (
+    f"{_DAY}(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?"
+    "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?"
+)
 _PROBLEMS = (
     "bad-parameter",
     "not-found",
@@ -49,7 +54,7 @@ _AS_OF = parameter(
     "as_of",
     "What was known then (datasets) or in force then (marts with a history). An instant with Z or "
     "an offset, or a day.",
-    {"type": "string", "format": "date-time"},
+    {"type": "string", "pattern": f"^{_INSTANT}$"},
     example="2026-08-01T12:00:00Z",
 )
 _PROPERTIES = _list_parameter(
@@ -76,7 +81,7 @@ FILTER_PARAMETERS: list[Parameter] = [
         "Items whose geometry's box meets this one: west, south, east, north in degrees (or with "
         "heights, which all meet). West above east crosses the antimeridian. Items without a "
         "geometry are left out.",
-        {"type": "number"},
+        {"type": "number", "minimum": -180, "maximum": 180},
         [-109.1, 36.9, -102.0, 41.1],
         minItems=4,
         maxItems=6,
@@ -85,7 +90,7 @@ FILTER_PARAMETERS: list[Parameter] = [
         "datetime",
         "Items about this time: an instant, a day, or an interval start/end, with .. for an open "
         "end; ends belong to it.",
-        {"type": "string"},
+        {"type": "string", "pattern": f"^({_INSTANT}|({_INSTANT}|[.][.])?/({_INSTANT}|[.][.])?)$"},
         example="2026-08-01/2026-08-31",
     ),
     _list_parameter(
@@ -115,7 +120,12 @@ FILTER_PARAMETERS: list[Parameter] = [
         "How `filter` is written.",
         {"type": "string", "enum": [CQL2_TEXT, CQL2_JSON], "default": CQL2_TEXT},
     ),
-    parameter("lang", "Items in this language, and those that do not say.", {"type": "string"}),
+    parameter(
+        "lang",
+        "Items in this language, and those that do not say. What has no language is in English.",
+        {"type": "string", "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})?$"},
+        example="en",
+    ),
     parameter("crs", "Reference system of the answer.", _CRS),
     parameter("bbox-crs", "Reference system of `bbox`.", _CRS),
     parameter("filter-crs", "Reference system of `filter`.", _CRS),
