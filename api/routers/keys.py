@@ -20,10 +20,12 @@ from api.context import Api, TheApi, TheCaller
 from api.parameters import NoOtherParameters
 from api.problems import Problem, documented
 from emdata.state.api_keys import (
+    PUBLIC_NAMES,
     Made,
     NewKey,
     TooManyKeys,
     count_sign_up,
+    forget_public,
     keys_of,
     make_key,
     make_key_in,
@@ -157,7 +159,9 @@ def create_public_key(
                 most=settings.api_sign_ups_per_network,
                 most_together=settings.api_sign_ups,
             )
-            name = f"public-{hashlib.sha256(hashed + now.isoformat().encode()).hexdigest()[:16]}"
+            forget_public(connection, now)
+            digest = hashlib.sha256(hashed + now.isoformat().encode()).hexdigest()
+            name = f"{PUBLIC_NAMES}{digest[:16]}"
             add_organization_in(connection, NewOrganization(name, body.label, "public"), change)
             expires = now + timedelta(days=settings.api_public_key_days)
             made = make_key_in(

@@ -13,13 +13,16 @@ from sqlalchemy.dialects.postgresql import insert
 
 from emdata.errors import PermanentError
 from emdata.state.access import Key, key_of, organization_in
-from emdata.state.access_tables import api_keys, sign_ups
+from emdata.state.access_tables import api_keys, organizations, sign_ups
 from emdata.state.audit_chain import Tail
 from emdata.state.changes import Change
 from emdata.state.database import transaction
 
 PREFIX_LENGTH = 12
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+PUBLIC_NAMES = "public-"
+"""How the ids of organizations begin that somebody made for themselves."""
+REMEMBERED = timedelta(days=30)
 MOST_KEYS = 50
 """Keys in force of one organization."""
 
@@ -166,6 +169,15 @@ def count_sign_up(
     ).scalar_one()
     if counted > most or together > most_together:
         raise TooManyKeys("no more keys can be made from here today; ask again tomorrow")
+
+
+def forget_public(connection: Connection, now: datetime) -> None:
+    """Forget organizations of keys that somebody made for themselves, some time after their end."""
+    live = sa.exists().where(
+        api_keys.c.organization == organizations.c.id, api_keys.c.expires_at > now - REMEMBERED
+    )
+    public = organizations.c.id.startswith(PUBLIC_NAMES, autoescape=True)
+    connection.execute(organizations.delete().where(public, ~live))
 
 
 def _key_in(connection: Connection, prefix: str, organization: str | None) -> Key:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emdata.state.audit_chain import verify
+from emdata.state.organizations import NewOrganization, add_organization
 from tests.api.access.live import OWNED, World
 from tests.support.waiting import wait_for
 
@@ -151,6 +152,9 @@ def test_another_organization_s_key_cannot_be_seen_rotated_or_revoked(world: Wor
 def test_a_key_for_anybody_is_of_its_own_organization_and_there_are_some_a_day(
     world: World,
 ) -> None:
+    old = NewOrganization("public-old", "Last year's class", "public")
+    add_organization(world.engine, old, world.change())
+    world.make("old", "public-old", "read", days=-31)
     asked = [
         world.ask("/keys/public", method="POST", body={"label": "class project"}) for _ in range(3)
     ]
@@ -161,6 +165,8 @@ def test_a_key_for_anybody_is_of_its_own_organization_and_there_are_some_a_day(
     assert first["scopes"] == ["read"]
     me = world.ask("/me", headers={"X-API-Key": asked[0].json["token"]}).json
     assert (me["organizationClass"], me["organization"]) == ("public", first["organization"])
+    assert world.ask("/organizations/public-old", "admin").status == 404  # long over
+    assert world.ask(f"/organizations/{second['organization']}", "admin").status == 200
     kept = world.platform.state_sql("SELECT * FROM sign_ups")
     assert [row["count"] for row in kept] == [2]  # the refused one is not counted
     assert b"127.0.0" not in bytes(kept[0]["network"])
