@@ -39,8 +39,7 @@ class AccessLog:
 
     def add(self, at: datetime, **fields: Any) -> None:
         """Add a request's line; ``client`` is the salted name of its network."""
-        stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        self._lines.append(line_of({**_ALIKE, "at": stamp, **fields}))
+        self._lines.append(line_of({**_ALIKE, "at": at.astimezone(UTC), **fields}))
 
     async def _run(self) -> None:
         while True:
@@ -58,4 +57,4 @@ def line_of(event: dict[str, Any]) -> str:
     """Return one line of ASCII, whatever the values hold."""
     text = msgspec.json.encode(event)
     # What is beyond ASCII may be a line's end to somebody (U+2028); it is escaped.
-    return (text.decode() if text.isascii() else json.dumps(event)) + "\n"
+    return (text.decode() if text.isascii() else json.dumps(msgspec.json.decode(text))) + "\n"
