@@ -20,7 +20,7 @@ PATH = f"/collections/{COLLECTION}/items"
 CONNECTIONS = 16
 FEW = 4
 """Connections where StarRocks answers: it has the cores to itself as far as it can."""
-DIFFERENT = 20_000
+DIFFERENT = 10_000
 """Pages of a round of those that are not kept; more than are answered in it."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def fill(world: World, rows: int, first: int = 1) -> None:
         world.execute(_ROWS.format(first=start, last=last))
 
 
+@cache
 def collection() -> Collection:
     """The collection, as everybody sees it."""
     found = Catalog.of(REPOSITORY / "dbt_project" / "models", "emergency_data").get(COLLECTION)
