@@ -265,3 +265,28 @@ def test_a_damaged_manifest_is_named(shelf: Shelf, tmp_path: Path) -> None:
     file.write_text("{", encoding="utf-8")
     with pytest.raises(BulkDamaged, match=r"made_buoys/2026-11-19/manifest\.json"):
         shelf.manifest("made_buoys", DAY)
+
+
+def test_the_asset_builds_the_files_and_its_check_holds_them_against_starrocks(
+    landing: Landing, platform: Platform
+) -> None:
+    import dagster as dg
+
+    from emergency_pipeline.catalog import Catalog
+    from emergency_pipeline.defs.bulk.assets import bulk_assets
+    from emergency_pipeline.site import Site
+
+    assets = bulk_assets(Catalog({Buoy.dataset.name: Buoy}, (), ()))
+    resources = {"site": Site(platform.settings, platform.paths)}
+
+    def passes() -> bool:
+        result = dg.materialize(assets, resources=resources)
+        (check,) = result.get_asset_check_evaluations()
+        return check.passed
+
+    _land(landing, range(1, 11))
+    assert passes()
+    assert Shelf.of(platform.paths).index(Buoy.dataset.name).days[0].rows == 10
+    landing.create()
+    landing.rows(NOON, range(1, 4), VALUES)
+    assert not passes()
