@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 import api.routers
+from api.access.document import described
 from api.access.gate import Gate
 from api.access.headers import SecurityHeaders
 from api.caching.early import EarlyAnswers
@@ -74,6 +75,7 @@ def create_app(parts: Api) -> FastAPI:
         middleware=layers(parts),
         openapi_tags=TAGS,
     )
+    app.openapi = described(app)  # type: ignore[method-assign]
     app.state.api = parts
     add_handlers(app)
     for info in sorted(pkgutil.iter_modules(api.routers.__path__), key=lambda one: one.name):

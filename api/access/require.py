@@ -21,6 +21,8 @@ _BEARER = HTTPBearer(
 _KEY = APIKeyHeader(
     name="X-API-Key", scheme_name="apiKey", description="An API key.", auto_error=False
 )
+SCHEMES = {"bearer": _BEARER, "apiKey": _KEY}
+"""The ways to say who asks, by their names in the OpenAPI document."""
 
 
 def require(scope: str) -> Callable[..., Caller]:
