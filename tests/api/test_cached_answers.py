@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -170,3 +171,26 @@ def test_nothing_is_answered_from_memory_when_starrocks_is_gone_for_long(world: 
     world.platform.wait_restarted("starrocks", pid)
     again = _wait_for_version(world)
     assert again.status_code == 200
+
+
+def test_a_client_that_leaves_ends_its_query(world: World) -> None:
+    world.execute(
+        "INSERT INTO raw_data.fema_disaster_declarations (accepted_on, writer, seq, accepted_at,"
+        " poll_id, record_key, record_version, content_hash, priority, is_simulated,"
+        " disaster_number, place_code, refreshed_at, title) SELECT '2026-11-01', 9,"
+        " generate_series, '2026-11-01 10:00:00', 'test', CONCAT(generate_series, '|9'), '1', 'x',"
+        " 3, TRUE, generate_series, '9', '2026-11-01 10:00:00', REPEAT('a long title ', 40)"
+        " FROM TABLE(generate_series(1, 100000))"
+    )
+    with socket.create_connection(("127.0.0.1", world.platform.settings.api_port)) as client:
+        path = f"/collections/{COLLECTION}/export?f=ndjson"
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
+        client.settimeout(60)
+        assert b" 200 " in client.recv(1000)
+        assert _running(world)
+    wait_for(lambda: not _running(world), 20, "the query of the export to end")
+
+
+def _running(world: World) -> list[str]:
+    rows = world.execute("SHOW FULL PROCESSLIST")
+    return [str(row) for row in rows if READER in str(row) and "version_rank" in str(row)]
