@@ -12,7 +12,7 @@ from api.access.visibility import visible, visible_collection
 from api.context import TheApi, TheCaller
 from api.links import base_url, item_path
 from api.problems import Problem, documented
-from api.query.openapi import ITEMS_PARAMETERS, ITEMS_RESPONSES
+from api.query.openapi import ITEMS_PARAMETERS, ITEMS_RESPONSES, parameter
 from api.routers.items import items
 from api.submitting.body import JSON, NDJSON
 from api.submitting.model import Form
@@ -80,6 +80,13 @@ IdempotencyKey = Annotated[
 ]
 
 
+_READING = [
+    parameter("organization_id", "Of this organization.", {"type": "string", "maxLength": 200}),
+    *(one for one in ITEMS_PARAMETERS if one["name"] in ("limit", "count", "f")),
+]
+"""The others are those of the collections' items, and are described there."""
+
+
 @router.post(
     "/emissions",
     status_code=201,
@@ -111,7 +118,7 @@ async def report(
     summary="Reported emissions",
     response_class=Response,
     responses=ITEMS_RESPONSES,
-    openapi_extra={"parameters": ITEMS_PARAMETERS},
+    openapi_extra={"parameters": _READING},
 )
 async def emissions(request: Request, api: TheApi, caller: TheCaller) -> Response:
     """Return items of the collection ``emission``: the latest version of every emission."""
@@ -123,7 +130,7 @@ async def emissions(request: Request, api: TheApi, caller: TheCaller) -> Respons
     summary="Totals by organization and month",
     response_class=Response,
     responses=ITEMS_RESPONSES,
-    openapi_extra={"parameters": ITEMS_PARAMETERS},
+    openapi_extra={"parameters": _READING},
 )
 async def aggregated(request: Request, api: TheApi, caller: TheCaller) -> Response:
     """Return items of the collection ``aggregated_emission``: exact sums, seconds old.

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from api.access.caller import Caller
@@ -14,11 +14,11 @@ from api.access.visibility import visible_collection
 from api.context import Api, TheApi, TheCaller
 from api.formats.features import json_value
 from api.parameters import NoOtherParameters
-from api.problems import bad_parameter, documented
+from api.problems import documented
 from api.query.model import Statement
 from api.summaries import statements
 from api.summaries.alerts import in_force_at, in_force_by_county
-from api.summaries.places import find_place
+from api.summaries.places import Place, place_of_county, place_of_point
 from api.summaries.weather import weather_near
 from stream_manager.derived.grid import Point
 
@@ -29,39 +29,26 @@ router = APIRouter(
 GEOJSON = "application/geo+json"
 
 County = Annotated[
-    str | None, Query(pattern="^[0-9]{5}$", description="FIPS code of a county, such as 08013")
+    str,
+    Path(pattern="^[0-9]{5}$", description="FIPS code of a county", examples=["08013"]),
 ]
+StateInPath = Annotated[
+    str, Path(pattern="^[A-Z]{2}$", description="Postal code of a state", examples=["CO"])
+]
+Weeks = Annotated[int, Query(ge=1, le=520, description="Newest weeks to show")]
 State = Annotated[str | None, Query(pattern="^[A-Z]{2}$", description="Postal code, such as CO")]
-Latitude = Annotated[float | None, Query(alias="lat", ge=-90, le=90, description="Degrees, WGS 84")]
-Longitude = Annotated[
-    float | None, Query(alias="lon", ge=-180, le=180, description="Degrees, WGS 84")
-]
+Latitude = Annotated[float, Query(alias="lat", ge=-90, le=90, description="Degrees, WGS 84")]
+Longitude = Annotated[float, Query(alias="lon", ge=-180, le=180, description="Degrees, WGS 84")]
 
 
-@router.get("/alerts-in-force", summary="Weather alerts in force at a place now")
-async def alerts_in_force(
-    api: TheApi,
-    caller: TheCaller,
-    county: County = None,
-    latitude: Latitude = None,
-    longitude: Longitude = None,
-) -> Response:
-    """Answer for a county or a point, from the landed rows, within seconds of their arrival.
+@router.get("/alerts-in-force", summary="Weather alerts in force everywhere")
+async def alerts_everywhere(api: TheApi, caller: TheCaller) -> Response:
+    """Return each event in force with the counties that it concerns: what a map shows.
 
-    An empty list with a fresh source means that nothing is in force; look at ``/sources`` for the
-    source's state. This is no warning system: follow your local authorities.
+    From the landed rows, within seconds of their arrival. An empty list with a fresh source means
+    that nothing is in force; ``/sources`` tells the source's state. This is no warning system:
+    follow your local authorities.
     """
-    visible_collection(api.catalog, "fct_alerts_in_force", caller)
-    seconds = caller.policy.query_seconds
-    database = api.settings.starrocks_database
-    place = await find_place(api.reader, database, county, latitude, longitude, seconds=seconds)
-    features = await in_force_at(api.reader, database, place, seconds=seconds)
-    return _features(api, features, {"place": place.shown()})
-
-
-@router.get("/alerts-by-county", summary="Weather alerts in force everywhere, with their counties")
-async def alerts_by_county(api: TheApi, caller: TheCaller) -> Response:
-    """Return each event in force with the counties that it concerns: what a map shows."""
     visible_collection(api.catalog, "fct_alerts_in_force", caller)
     alerts, newest = await in_force_by_county(
         api.reader, api.settings.starrocks_database, seconds=caller.policy.query_seconds
@@ -75,6 +62,32 @@ async def alerts_by_county(api: TheApi, caller: TheCaller) -> Response:
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 
+@router.get("/alerts-in-force/county/{fips}", summary="Weather alerts in force in a county")
+async def alerts_in_county(api: TheApi, caller: TheCaller, fips: County) -> Response:
+    """Return the messages in force in a county as features, the most severe first.
+
+    ``match`` says how a message concerns it: county (it names the county), zone (it names a zone
+    with a part in the county), message (the counties of its zone are not known yet, and it names
+    the county among all of its areas).
+    """
+    database, seconds = api.settings.starrocks_database, caller.policy.query_seconds
+    place = await place_of_county(api.reader, database, fips, seconds=seconds)
+    return await _in_force(api, caller, place)
+
+
+@router.get("/alerts-in-force/point", summary="Weather alerts in force at a point")
+async def alerts_at_point(
+    api: TheApi, caller: TheCaller, latitude: Latitude, longitude: Longitude
+) -> Response:
+    """Return the messages in force in the county around a point.
+
+    ``match`` as for a county; ``polygon`` says that the point is inside the message's own polygon.
+    """
+    database, seconds = api.settings.starrocks_database, caller.policy.query_seconds
+    place = await place_of_point(api.reader, database, latitude, longitude, seconds=seconds)
+    return await _in_force(api, caller, place)
+
+
 @router.get("/disasters", summary="FEMA declarations by state and year")
 async def disasters(
     api: TheApi,
@@ -85,41 +98,34 @@ async def disasters(
 ) -> Response:
     """Count declarations and declared areas by state, year of declaration and type."""
     visible_collection(api.catalog, "fct_disaster_declarations", caller)
-    if start > end:
-        raise bad_parameter("from", start, f"a year up to to={end}")
     statement = statements.disasters(
         api.settings.starrocks_database, date(start, 1, 1), date(end + 1, 1, 1), state
     )
     return await _table(api, caller, statement, {"newest_accepted_at"})
 
 
-@router.get("/drought", summary="Drought by county and week")
-async def drought(
-    api: TheApi,
-    caller: TheCaller,
-    county: County = None,
-    state: State = None,
-    weeks: Annotated[int, Query(ge=1, le=520, description="Newest weeks to show")] = 1,
+@router.get("/drought/county/{fips}", summary="Drought in a county")
+async def drought_in_county(
+    api: TheApi, caller: TheCaller, fips: County, weeks: Weeks = 1
 ) -> Response:
-    """Return the US Drought Monitor's classes of a county, or of all counties of a state."""
-    visible_collection(api.catalog, "fct_drought_county_week", caller)
-    if (county is None) == (state is None):
-        raise bad_parameter("county", county, "either county= or state=")
-    database, seconds = api.settings.starrocks_database, caller.policy.query_seconds
-    newest = await api.reader.rows(statements.newest_drought_week(database), seconds=seconds)
-    last: date | None = newest[0][0] if newest else None
-    since = date.min if last is None else last - timedelta(weeks=weeks - 1)
-    column, value = ("county_fips", county) if county else ("state", state)
-    statement = statements.drought(database, column, value or "", since)
-    return await _table(api, caller, statement, {"accepted_at"})
+    """Return the US Drought Monitor's classes of a county, newest week first."""
+    return await _drought(api, caller, "county_fips", fips, weeks)
+
+
+@router.get("/drought/state/{state}", summary="Drought in the counties of a state")
+async def drought_in_state(
+    api: TheApi, caller: TheCaller, state: StateInPath, weeks: Weeks = 1
+) -> Response:
+    """Return the US Drought Monitor's classes of all counties of a state."""
+    return await _drought(api, caller, "state", state, weeks)
 
 
 @router.get("/weather", summary="Observed weather near a point")
 async def weather(
     api: TheApi,
     caller: TheCaller,
-    latitude: Annotated[float, Query(alias="lat", ge=-90, le=90, description="Degrees, WGS 84")],
-    longitude: Annotated[float, Query(alias="lon", ge=-180, le=180, description="Degrees, WGS 84")],
+    latitude: Latitude,
+    longitude: Longitude,
     km: Annotated[float, Query(gt=0, le=500, description="Radius in km")] = 50,
     hours: Annotated[int, Query(ge=1, le=168, description="Newest hours to show")] = 24,
     stations: Annotated[int, Query(ge=1, le=50, description="Most stations to show")] = 5,
@@ -137,6 +143,27 @@ async def weather(
         seconds=caller.policy.query_seconds,
     )
     return _features(api, features, {"place": {"longitude": longitude, "latitude": latitude}})
+
+
+async def _in_force(api: Api, caller: Caller, place: Place) -> Response:
+    visible_collection(api.catalog, "fct_alerts_in_force", caller)
+    features = await in_force_at(
+        api.reader,
+        api.settings.starrocks_database,
+        place,
+        seconds=caller.policy.query_seconds,
+    )
+    return _features(api, features, {"place": place.shown()})
+
+
+async def _drought(api: Api, caller: Caller, column: str, value: str, weeks: int) -> Response:
+    visible_collection(api.catalog, "fct_drought_county_week", caller)
+    database, seconds = api.settings.starrocks_database, caller.policy.query_seconds
+    newest = await api.reader.rows(statements.newest_drought_week(database), seconds=seconds)
+    last: date | None = newest[0][0] if newest else None
+    since = date.min if last is None else last - timedelta(weeks=weeks - 1)
+    statement = statements.drought(database, column, value, since)
+    return await _table(api, caller, statement, {"accepted_at"})
 
 
 async def _table(api: Api, caller: Caller, statement: Statement, instants: set[str]) -> Response:

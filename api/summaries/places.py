@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from api.problems import Problem, bad_parameter
+from api.problems import Problem
 from api.reading.reader import Reader
 from api.summaries import statements
 
@@ -32,31 +32,22 @@ class Place:
         return place
 
 
-async def find_place(
-    reader: Reader,
-    database: str,
-    county: str | None,
-    latitude: float | None,
-    longitude: float | None,
-    *,
-    seconds: float,
-) -> Place:
-    """Return the place.
+async def place_of_county(reader: Reader, database: str, fips: str, *, seconds: float) -> Place:
+    """Return a county as a place. Raises Problem ``not-found`` for an unknown one."""
+    rows = await reader.rows(statements.county_by_code(database, fips), seconds=seconds)
+    if not rows:
+        raise Problem("not-found", f"no county has the FIPS code {fips}; an example is 08013")
+    code, name, state = rows[0]
+    return Place(code, name, state)
 
-    Raises Problem ``bad-parameter`` unless there is either a county or a whole point, and
-    ``not-found`` for a county that is unknown or a point outside of all counties.
+
+async def place_of_point(
+    reader: Reader, database: str, latitude: float, longitude: float, *, seconds: float
+) -> Place:
+    """Return the county around a point, with the point.
+
+    Raises Problem ``not-found`` for a point outside of all counties.
     """
-    has_point = latitude is not None and longitude is not None
-    if (county is None) != has_point or (latitude is None) != (longitude is None):
-        raise bad_parameter("county", county, "either county=FIPS code, or lat= and lon= together")
-    if county is not None:
-        rows = await reader.rows(statements.county_by_code(database, county), seconds=seconds)
-        if not rows:
-            raise Problem("not-found", f"no county has the FIPS code {county}, such as 08013")
-        fips, name, state = rows[0]
-        return Place(fips, name, state)
-    if latitude is None or longitude is None:
-        raise AssertionError("checked above")
     statement = statements.county_of_point(database, longitude, latitude)
     rows = await reader.rows(statement, seconds=seconds)
     if not rows:

@@ -11,7 +11,7 @@ import pytest
 from api.problems import Problem
 from api.reading.reader import Address, Reader
 from api.summaries.alerts import in_force_at
-from api.summaries.places import find_place
+from api.summaries.places import place_of_county, place_of_point
 from emdata.warehouse import Warehouse
 from tests.dbt import cases, oracle
 from tests.dbt.conftest import PASSWORD, World, dbt, results_of
@@ -371,12 +371,12 @@ async def test_the_api_tells_what_is_in_force_at_a_place_within_seconds_of_landi
     land(world.warehouse, say.landed, first_seq=900_000)
     reader = Reader(Address("127.0.0.1", warehouse[1], "root", PASSWORD), 2)
     try:
-        place = await find_place(reader, "emergency_data", "08019", None, None, seconds=30)
+        place = await place_of_county(reader, "emergency_data", "08019", seconds=30)
         found = await in_force_at(reader, "emergency_data", place, seconds=30)
         # A point is in the county around it; the ocean is in none.
-        boulder = await find_place(reader, "emergency_data", None, 40.02, -105.27, seconds=30)
+        boulder = await place_of_point(reader, "emergency_data", 40.02, -105.27, seconds=30)
         with pytest.raises(Problem) as problem:
-            await find_place(reader, "emergency_data", None, 0.0, 0.0, seconds=30)
+            await place_of_point(reader, "emergency_data", 0.0, 0.0, seconds=30)
     finally:
         reader.close()
     ours = {"named", "unknown-zone"}

@@ -11,7 +11,7 @@ const AGAIN_MS = 30_000;
 async function showAlerts(map) {
   const body = document.getElementById("alerts");
   try {
-    const { body: answer } = await get("/summaries/alerts-by-county");
+    const { body: answer } = await get("/summaries/alerts-in-force");
     document.getElementById("simulated").hidden = !answer.isSimulated;
     document.getElementById("now-age").textContent =
       `${answer.alerts.length} alerts, as of ${whenText(answer.answeredAt)}` +

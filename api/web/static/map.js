@@ -107,7 +107,7 @@ class CountyMap {
     if (moves) this.paint();
     if (moves && layer) this.map.fitBounds(layer.getBounds(), { maxZoom: 7 });
     try {
-      const { body } = await get(`/summaries/alerts-in-force?county=${fips}`);
+      const { body } = await get(`/summaries/alerts-in-force/county/${fips}`);
       fill(answer, element("h3", {}, body.place.name ? `${body.place.name}, ${body.place.state}` : this.nameOf(fips)),
         ...(body.features.length ? body.features.map(alertText) : [element("p", {}, "No weather alert is in force here.")]),
         element("p", { class: "quiet" }, `Asked at ${whenText(body.answeredAt)}`));

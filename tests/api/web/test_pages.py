@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from emdata.contracts.nws import Alert, AlertZone
+from emdata.settings import REPOSITORY
 from tests.api.world import World, running_world
 from tests.support.programs import find_program
 
@@ -24,7 +26,7 @@ WAIT_MS = 60_000
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with running_world() as made:
+    with running_world(only="postgres,kafka,starrocks,api") as made:
         now = datetime.now(UTC)
         said = {
             "alert_id": "a-1", "event_key": "e-1", "event": EVENT, "severity": "Severe",
@@ -34,9 +36,7 @@ def world() -> Iterator[World]:
         made.land(Alert(**said, headline="Water rises", instruction="Move to higher ground."))
         made.land(AlertZone(**said, zone_code="COC013", code_type="ugc", state="CO"))
         made.platform.emdata("dbt", "prepare", timeout=400)
-        made.platform.emdata("dbt", "build", "--select", "+fct_alerts_in_force",
-                             "+fct_disaster_declarations", "--exclude", "resource_type:test",
-                             timeout=400)  # fmt: skip
+        made.platform.emdata("dbt", "build", "--exclude", "resource_type:test", timeout=400)
         yield made
 
 
@@ -137,3 +137,22 @@ def test_the_reference_lists_the_routes(browser: Browser, world: World) -> None:
     summary = opened.get_by_text("Items of a collection", exact=True)
     expect(summary).to_be_visible(timeout=WAIT_MS)
     context.close()
+
+
+def addresses() -> Iterator[str]:
+    """Yield every address that the guides name, but for those with a placeholder."""
+    for page in sorted((REPOSITORY / "docs" / "api").glob("*.md")):
+        for found in re.findall(r"/(?:summaries|collections|sources|ledger|bulk)/?[^\s'\"`)|]*",
+                                page.read_text(encoding="utf-8")):  # fmt: skip
+            address = found.rstrip(".,:;")
+            is_whole = not re.search(r"[{<$]|\.\.\.", address) and "/bulk/" not in address
+            if is_whole and address.strip("/") not in ("summaries", "collections"):
+                yield address
+
+
+@pytest.mark.parametrize("address", sorted(set(addresses())))
+def test_what_the_guides_ask_is_answered(world: World, address: str) -> None:
+    if address.partition("?")[0].endswith("/stream"):
+        address += f"{'&' if '?' in address else '?'}limit=0"
+    answer = world.get(address)
+    assert answer.status_code == 200, answer.text
