@@ -105,9 +105,10 @@ _MAY = {
 _VALUES = {
     "kind": "not-found", "name": "nothing.js", "key:path": "nothing", "day": "2026-11-20",
     "file": "data.parquet", "key_id": "zzzzzzzzzzzz", "organization_id": "academic",
-    "organization_class": "public", "tenant_id": "county",
+    "organization_class": "public", "tenant_id": "county", "fips": "08013", "state": "CO",
 }  # fmt: skip
-_QUERIES = {"/stream": "?limit=0&seconds=0", "/weather": "?lat=40&lon=-105"}
+_QUERIES = {"/stream": "?limit=0&seconds=0", "/weather": "?lat=40&lon=-105",
+            "/point": "?lat=40&lon=-105"}  # fmt: skip
 
 
 def routes() -> Iterator[tuple[str, str]]:
