@@ -58,7 +58,7 @@ async def _opened(shelf: Shelf, file: BulkFile, part: Part) -> AsyncIterator[byt
     path = shelf.path(file.key)
     try:
         if path is None:
-            return shelf.pieces(file.key, part.start, part.end)
+            return await shelf.pieces(file.key, part.start, part.end)
         descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         detail = f"{file.name} was built anew in this moment; ask again"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import APIRouter, Path, Request
@@ -23,8 +23,11 @@ from api.usage.notes import note
 from emdata.bulk.files import MEDIA_TYPES
 from emdata.bulk.manifest import DaySummary, Index, Manifest
 from emdata.bulk.tables import is_public
+from emdata.telemetry import get_logger
 
 router = APIRouter(tags=["bulk"])
+log = get_logger(__name__)
+T = TypeVar("T")
 _PROBLEMS = documented("not-found", "bad-parameter", "unavailable")
 _CONTENT = {
     kind: {"schema": {"type": "string", "format": "binary"}}
@@ -49,7 +52,8 @@ async def bulk(request: Request, api: TheApi, caller: TheCaller) -> dict[str, An
     _no_parameters(request)
     base = base_url(request, api.settings)
     chosen = [one for one in visible(api.catalog, caller) if _is_offered(one, caller)]
-    indexes = await asyncio.to_thread(lambda: [api.shelf.index(one.id) for one in chosen])
+    reads = [_stored(api.shelf.read_index(one.id)) for one in chosen]
+    indexes = await asyncio.gather(*reads)
     return {
         "isSimulated": api.is_simulated,
         "links": [link(f"{base}/bulk", "self")],
@@ -69,7 +73,7 @@ async def days(
     _no_parameters(request)
     collection = _offered(api, dataset, caller)
     base = base_url(request, api.settings)
-    index = await asyncio.to_thread(api.shelf.index, collection.id)
+    index = await _stored(api.shelf.read_index(collection.id))
     return {
         **_dataset(collection, index, base),
         "isSimulated": api.is_simulated,
@@ -124,7 +128,7 @@ async def file(
         names = ", ".join(one.name for one in found.files)
         raise Problem("not-found", f"{file[:200]!r} is not there; there are: {names}")
     note(request, collection=found.dataset, format=file.partition(".")[2])
-    return await file_answer(request, api.shelf, chosen, _headers(found))
+    return await _stored(file_answer(request, api.shelf, chosen, _headers(found)))
 
 
 router.add_api_route(
@@ -139,15 +143,23 @@ async def _manifest(api: Api, dataset: str, day: str, caller: Caller) -> Manifes
         wanted = date.fromisoformat(day) if len(day) == 10 else None
     except ValueError:
         wanted = None
-    found = (
-        None
-        if wanted is None
-        else await asyncio.to_thread(api.shelf.manifest, collection.id, wanted)
-    )
+    found = None
+    if wanted is not None:
+        found = await _stored(api.shelf.read_manifest(collection.id, wanted))
     if found is None:
         detail = f"{collection.id} has no bulk files of {day[:40]!r}; see /bulk/{collection.id}"
         raise Problem("not-found", detail)
     return found
+
+
+async def _stored(reading: Coroutine[Any, Any, T]) -> T:
+    """Wait for what comes from object storage. Raises Problem ``unavailable`` when it fails."""
+    try:
+        return await reading
+    except OSError as error:
+        log.warning("api_bulk_storage_failed", error=str(error)[:300])
+        detail = "object storage does not answer at the moment; ask again in some seconds"
+        raise Problem("unavailable", detail, headers={"Retry-After": "5"}) from None
 
 
 def _offered(api: Api, dataset: str, caller: Caller) -> Collection:

@@ -51,35 +51,45 @@ class Shelf:
 
     def index(self, dataset: str) -> Index:
         """Return the days of a dataset; empty before the first build."""
-        empty = Index(dataset=dataset, is_simulated=self.is_simulated)
-        if DATASET.match(dataset) is None:
-            return empty
-        key = index_key(dataset)
-        data = self._get(key)
-        index = empty if data is None else decode_index(key, data)
-        return index if index.is_simulated == self.is_simulated else empty
+        return self._index(dataset, self._get(index_key(dataset)) if _is_name(dataset) else None)
+
+    async def read_index(self, dataset: str) -> Index:
+        """Return the same without a thread."""
+        data = await self._read(index_key(dataset)) if _is_name(dataset) else None
+        return self._index(dataset, data)
 
     def manifest(self, dataset: str, day: date) -> Manifest | None:
         """Return the manifest of a day, or None."""
-        if DATASET.match(dataset) is None:
-            return None
         key = manifest_key(dataset, day)
-        data = self._get(key)
-        manifest = None if data is None else decode_manifest(key, data)
-        return manifest if manifest and manifest.is_simulated == self.is_simulated else None
+        return self._manifest(key, self._get(key) if _is_name(dataset) else None)
+
+    async def read_manifest(self, dataset: str, day: date) -> Manifest | None:
+        """Return the same without a thread."""
+        key = manifest_key(dataset, day)
+        return self._manifest(key, await self._read(key) if _is_name(dataset) else None)
 
     def path(self, key: str) -> Path | None:
         """Return where a file lies on this machine's disk, or None for storage elsewhere."""
         return None if self._folder is None else self._folder / key
 
     async def pieces(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield the bytes of a file from ``start`` to before ``end``."""
+        """Return the bytes of a file from ``start`` to before ``end``, piece by piece.
+
+        Raises FileNotFoundError at once, and OSError also while they are read.
+        """
         try:
             result = await obstore.get_async(self._store, key, options={"range": (start, end)})
-            async for piece in result.stream(min_chunk_size=PIECE):
-                yield bytes(piece)
         except BaseError as error:
             raise OSError(f"{key}: {error}") from error
+
+        async def read() -> AsyncIterator[bytes]:
+            try:
+                async for piece in result.stream(min_chunk_size=PIECE):
+                    yield bytes(piece)
+            except BaseError as error:
+                raise OSError(f"{key}: {error}") from error
+
+        return read()
 
     def put_file(self, key: str, file: Path) -> None:
         """Store a file; it is there as a whole or not at all."""
@@ -110,6 +120,24 @@ class Shelf:
         except BaseError as error:
             raise OSError(f"{dataset} {day}: {error}") from error
 
+    def _index(self, dataset: str, data: bytes | None) -> Index:
+        empty = Index(dataset=dataset, is_simulated=self.is_simulated)
+        index = empty if data is None else decode_index(index_key(dataset), data)
+        return index if index.is_simulated == self.is_simulated else empty
+
+    def _manifest(self, key: str, data: bytes | None) -> Manifest | None:
+        manifest = None if data is None else decode_manifest(key, data)
+        return manifest if manifest and manifest.is_simulated == self.is_simulated else None
+
+    async def _read(self, key: str) -> bytes | None:
+        try:
+            result = await obstore.get_async(self._store, key)
+            return bytes(await result.bytes_async())
+        except FileNotFoundError:
+            return None
+        except BaseError as error:
+            raise OSError(f"{key}: {error}") from error
+
     def _get(self, key: str) -> bytes | None:
         try:
             return bytes(obstore.get(self._store, key).bytes())
@@ -123,3 +151,7 @@ class Shelf:
             obstore.put(self._store, key, data)
         except BaseError as error:
             raise OSError(f"{key}: {error}") from error
+
+
+def _is_name(dataset: str) -> bool:
+    return DATASET.match(dataset) is not None
