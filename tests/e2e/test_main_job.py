@@ -6,11 +6,13 @@ whose reader was killed is served again to the next poll; that makes the compari
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
 from emdata.contracts.derived import EscalationNotice
@@ -27,7 +29,7 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-SERVICES = "postgres,kafka,jobmanager,taskmanager,starrocks,simulator,manager"
+SERVICES = "postgres,kafka,jobmanager,taskmanager,starrocks,simulator,manager,api"
 STREAMS = len(find_scrapers()) + len(UNPOLLED)
 KILLED = ("manager", "taskmanager", "kafka", "manager")
 
@@ -211,6 +213,34 @@ def test_nothing_is_lost_or_counted_twice_when_manager_taskmanager_and_broker_ar
         assert_ledger_settled(world)  # also what an interrupted poll had accepted
         assert_equal_to_the_witness(world)
     assert_windows_equal_a_recount(world)
+
+
+def test_the_api_answers_and_streams_what_landed_each_record_once(world: World) -> None:
+    polled = {one.dataset.name for scraper in find_scrapers().values() for one in scraper.emits}
+    url = f"http://127.0.0.1:{world.platform.settings.api_port}/collections"
+    for dataset in sorted(polled):
+        keys = world.warehouse.query(
+            f"SELECT COUNT(DISTINCT record_key) AS n FROM raw_data.{dataset}"
+        )[0]["n"]
+
+        def is_shown(dataset: str = dataset, keys: int = keys) -> bool:
+            answer = httpx2.get(f"{url}/{dataset}/items?limit=1&count=true", timeout=60)
+            return bool(answer.json()["numberMatched"] == keys)
+
+        wait_for(is_shown, 30, f"the API to show all of {dataset}", interval=0.5)
+    landed = {
+        (row["writer"], row["seq"])
+        for row in world.warehouse.query("SELECT writer, seq FROM raw_data.nws_alerts")
+    }
+    answer = httpx2.get(
+        f"{url}/nws_alerts/stream?seconds=20",
+        headers={"Last-Event-ID": "0:0"},
+        timeout=90,
+    )
+    lines = [line.removeprefix("data: ") for line in answer.text.splitlines()]
+    records = [json.loads(line)["properties"] for line in lines if line.startswith('{"type"')]
+    # Delivery is at least once: what a killed manager sent again comes again, under its number.
+    assert {(one["writer"], one["seq"]) for one in records} == landed
 
 
 def accepted(world: World) -> dict[str, int]:
