@@ -10,13 +10,15 @@ large table for one page is what must not happen, so that the window sees as few
   an answer, and outside of the current one.
 - A page in the order of key fields without other conditions first takes its keys, then ranks only
   their versions.
-- With other conditions such a page first looks at some keys more than it has places
-  (``quick_statement``). When that fills it, it is the page; else few match, and all are looked at.
+- Such a page, with other conditions or without, is first made of the keys of the first versions in
+  its order, some for each place (``quick_statement``). When that fills it, it is the page; else few
+  match or keys have many versions, and all are looked at.
 
 What stays slow is a page of a large table in an order that is not the key's, when the conditions
-leave most of the rows: all their versions are ranked. In the embedded StarRocks that is eight times
-the cost of a page by key at 1,000,000 versions, so that the caller's time cap ends it on a busy
-machine; from about there a current table, or a mart, is the place for such questions.
+leave most of the rows: all their versions are ranked. In the embedded StarRocks that is seven times
+the cost of a page by key at 1,000,000 versions (``tests/api/query/test_large.py``), so that the
+caller's time cap ends it on a busy machine. From about there a current table, or a mart, is the
+place for such questions.
 """
 # ruff: noqa: S608
 
@@ -41,8 +43,8 @@ from api.query.model import Expression, Filter, ItemsQuery, Order, Statement
 from emdata.derive.starrocks import quote
 
 RECORD_KEY = "record_key"
-QUICK_FACTOR = 4
-"""How many keys a quick page looks at for each of its places."""
+QUICK_FACTOR = 8
+"""How many versions a quick page looks at for each of its places."""
 _RANK = (
     "ROW_NUMBER() OVER (PARTITION BY `record_key`"
     " ORDER BY `record_version` DESC, `seq` DESC, `writer` DESC) AS `version_rank`"
@@ -62,12 +64,14 @@ def quick_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statemen
     """Return a cheaper SELECT, whose rows are those of ``items_statement`` if they are as many as
     the limit and one more; None where there is none."""
     conditions = _conditions(query, scope, has_cursor=True)
-    is_useful = _has_window(query) and conditions.of_current and _is_by_key(query)
-    if not is_useful or query.limit is None:
+    if not _has_window(query) or not _is_by_key(query) or query.limit is None:
         return None
     table = _table(query.collection)
     every = [*conditions.of_keys, *conditions.of_current]
-    keys = _keys_of_page(table, query, every, QUICK_FACTOR * (query.limit + 1))
+    text, values = where(every)
+    versions = f"SELECT `record_key` FROM {table}{text}"
+    versions += _ordered(query, QUICK_FACTOR * (query.limit + 1))
+    keys = f"`record_key` IN (SELECT `record_key` FROM ({versions}) AS `page`)", values
     return _selected(query, _ranked(table, [*conditions.of_keys, keys], conditions.of_current))
 
 
@@ -162,7 +166,7 @@ def _rows(query: ItemsQuery, scope: Sequence[Filter], *, is_count: bool = False)
     if conditions.of_current:
         inner.append(_keys_with(table, [*conditions.of_keys, *conditions.of_current]))
     elif not is_count and query.limit is not None and _is_by_key(query):
-        inner.append(_keys_of_page(table, query, conditions.of_keys, query.limit + 1))
+        inner.append(_keys_of_page(table, query, conditions.of_keys))
     return _ranked(table, inner, conditions.of_current)
 
 
@@ -177,11 +181,10 @@ def _keys_with(table: str, conditions: Sequence[Condition]) -> Condition:
     return f"`record_key` IN (SELECT `record_key` FROM {table}{text})", values
 
 
-def _keys_of_page(
-    table: str, query: ItemsQuery, conditions: Sequence[Condition], count: int
-) -> Condition:
+def _keys_of_page(table: str, query: ItemsQuery, conditions: Sequence[Condition]) -> Condition:
     text, values = where(conditions)
     names = ", ".join(dict.fromkeys(map(quote, (RECORD_KEY, *(p.name for p in query.order)))))
+    count = None if query.limit is None else query.limit + 1
     keys = f"SELECT {names} FROM {table}{text} GROUP BY {names}{_ordered(query, count)}"
     return f"`record_key` IN (SELECT `record_key` FROM ({keys}) AS `page`)", values
 
