@@ -32,6 +32,8 @@ from emdata.telemetry import configure_logging
 WEBSOCKET_BYTES = 64 << 10
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 15
+HEALTH_SECONDS = 60
+"""A worker that imports on a busy machine answers late; one that is killed for that never starts."""
 METRICS_FOLDER = "api-metrics"
 STOP_SECONDS = 8
 
@@ -104,6 +106,7 @@ def serve(settings: Settings) -> None:
             # Anybody could write X-Forwarded-For; see EMDATA_API_TRUSTED_PROXIES.
             proxy_headers=False,
             timeout_graceful_shutdown=STOP_SECONDS,
+            timeout_worker_healthcheck=HEALTH_SECONDS,
         )
     finally:
         stop_metrics()
