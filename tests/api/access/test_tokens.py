@@ -165,6 +165,21 @@ async def test_fault_38_a_subject_s_token_made_after_the_revocation_is_taken(
     assert caller.subject == "someone"
 
 
+@pytest.mark.parametrize("claim", ["jti", "sub"])
+async def test_fault_38_a_running_answer_ends_with_its_token(issuer: Issuer, claim: str) -> None:
+    known, clock = Known(), ManualClock(datetime.now(UTC))
+    identity = issuer.identity(known, clock)
+    caller = await identity.caller(scope(bearer(issuer.token())))
+    assert await identity.is_still(caller)
+    known.known_rules = Rules(
+        {}, {}, {(claim, {"jti": "one", "sub": "someone"}[claim]): clock.now()}
+    )
+    assert not await identity.is_still(caller)
+    known.known_rules = Rules({}, {}, {})
+    clock.advance(601)  # beyond exp
+    assert not await identity.is_still(caller)
+
+
 async def test_fault_38_an_organization_that_is_switched_off_has_no_tokens(
     issuer: Issuer,
 ) -> None:
