@@ -11,8 +11,8 @@ large table for one page is what must not happen, so that the window sees as few
 - A page in the order of key fields without other conditions first takes its keys, then ranks only
   their versions.
 - Such a page, with other conditions or without, is first made of the keys of the first versions in
-  its order, some for each place (``quick_statement``). When that fills it, it is the page; else few
-  match or keys have many versions, and all are looked at.
+  its order, some for each place (``quick_statement``). When that fills it, or there are no more, it
+  is the page; else few match or keys have many versions, and all are looked at.
 
 What stays slow is a page of a large table in an order that is not the key's, when the conditions
 leave most of the rows: all their versions are ranked. In the embedded StarRocks that is seven times
@@ -61,18 +61,42 @@ def items_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statemen
 
 
 def quick_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statement | None:
-    """Return a cheaper SELECT, whose rows are those of ``items_statement`` if they are as many as
-    the limit and one more; None where there is none."""
+    """Return a cheaper SELECT of a page by key, None where there is none.
+
+    Its rows have one value more than columns: how many versions it looked at. ``quick_page`` tells
+    whether they are the page.
+    """
     conditions = _conditions(query, scope, has_cursor=True)
     if not _has_window(query) or not _is_by_key(query) or query.limit is None:
         return None
-    table = _table(query.collection)
-    every = [*conditions.of_keys, *conditions.of_current]
-    text, values = where(every)
-    versions = f"SELECT `record_key` FROM {table}{text}"
-    versions += _ordered(query, QUICK_FACTOR * (query.limit + 1))
-    keys = f"`record_key` IN (SELECT `record_key` FROM ({versions}) AS `page`)", values
-    return _selected(query, _ranked(table, [*conditions.of_keys, keys], conditions.of_current))
+    table, columns = _table(query.collection), _columns(query)
+    looked_at, page_values = where([*conditions.of_keys, *conditions.of_current])
+    page = f"SELECT `record_key` FROM {table}{looked_at}{_ordered(query, _quick_count(query))}"
+    chosen: Condition = ("`record_key` IN (SELECT `record_key` FROM `page`)", ())
+    source, outer, values = _ranked(table, [*conditions.of_keys, chosen], conditions.of_current)
+    text, outer_values = where(outer)
+    names = ", ".join(map(quote, columns))
+    sql = (
+        f"WITH `page` AS ({page}) SELECT {names}, (SELECT COUNT(*) FROM `page`) AS `looked_at`"
+        f" FROM {source}{text}{_ordered(query, query.limit + 1)}"
+    )
+    return Statement(sql, (*page_values, *values, *outer_values), columns)
+
+
+def quick_page(query: ItemsQuery, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]] | None:
+    """Return the page that rows of ``quick_statement`` are, None if they are not all of it.
+
+    They are when there are enough of them, or when no version was left to look at.
+    """
+    if not rows or query.limit is None:
+        return None
+    if len(rows) <= query.limit and rows[0][-1] >= _quick_count(query):
+        return None
+    return [tuple(row[:-1]) for row in rows]
+
+
+def _quick_count(query: ItemsQuery) -> int:
+    return QUICK_FACTOR * ((query.limit or 0) + 1)
 
 
 def _selected(query: ItemsQuery, source: _Source) -> Statement:

@@ -35,9 +35,11 @@ from api.query.statement import (
     count_statement,
     items_statement,
     order_values,
+    quick_page,
     quick_statement,
 )
 from api.reading.reader import Row
+from api.usage.notes import note
 
 router = APIRouter(tags=["items"])
 VERSIONS = "/versions"
@@ -122,6 +124,7 @@ class _Request:
 
     def __init__(self, request: Request, api: Api, caller: Caller, path: str, form: Format) -> None:
         self.api, self.caller, self.path, self.form = api, caller, path, form
+        self.request = request
         self._base = base_url(request, api.settings)
 
     async def read(self, statement: Statement) -> list[Row]:
@@ -189,6 +192,7 @@ async def _item(here: _Request, asked: Asked, key: str) -> Response:
         links.append(here.link("", "version-history", here.path + VERSIONS))
     document = await here.document(asked, statement, links, is_item=True)
     document = await with_areas(here.api, here.caller, here.form, document, rows[0])
+    note(here.request, rows=1)
     return await answered(here.form, document, rows[:1])
 
 
@@ -212,6 +216,7 @@ async def _page(here: _Request, asked: Asked, key: str | None = None) -> Respons
         here.link("", "collection", f"/collections/{collection.id}"),
     ]
     document = await here.document(asked, statement, links, number_matched=matched)
+    note(here.request, rows=len(shown))
     return await answered(here.form, document, shown)
 
 
@@ -219,9 +224,9 @@ async def _read_page(
     here: _Request, asked: Asked, scope: Sequence[Filter]
 ) -> tuple[Statement, list[Row]]:
     quick = quick_statement(asked.query, scope)
-    if quick is not None and asked.query.limit is not None:
-        rows = await here.read(quick)
-        if len(rows) > asked.query.limit:
+    if quick is not None:
+        rows = quick_page(asked.query, await here.read(quick))
+        if rows is not None:
             return quick, rows
     statement = items_statement(asked.query, scope)
     return statement, await here.read(statement)

@@ -101,8 +101,10 @@ def test_statements_are_valid_for_starrocks(name, given_):
     collection = CATALOG.get(name)
     assert collection is not None
     query = asked_of(collection, given_).query
-    for statement in (items_statement(query), count_statement(query), extent_statement(collection)):
-        assert statement is not None
+    quick = quick_statement(query) or items_statement(query)
+    extent = extent_statement(collection)
+    assert extent is not None
+    for statement in (items_statement(query), quick, count_statement(query), extent):
         places = statement.sql.count("%s")
         assert places == len(statement.values)
         parsed = sqlglot.parse(statement.sql.replace("%s", "?"), read="starrocks")
