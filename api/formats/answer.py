@@ -14,6 +14,8 @@ from api.formats.model import Document, Format, Row
 from emdata.telemetry import get_logger
 
 log = get_logger(__name__)
+LINKS_BYTES = 3000
+_LEADING = ("next", "prev")
 BESIDE_ROWS = 200
 """So many rows take about a millisecond."""
 
@@ -48,7 +50,7 @@ def headers_of(form: Format, document: Document) -> dict[str, str]:
     if document.number_matched is not None:
         headers["OGC-NumberMatched"] = str(document.number_matched)
     if document.links:
-        headers["Link"] = ", ".join(map(_link, document.links))
+        headers["Link"] = _links(document.links)
     if form.is_download:
         name = f"{document.collection.id}.{form.suffix}"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -119,6 +121,19 @@ async def _ahead(batches: AsyncIterator[Sequence[Row]]) -> AsyncIterator[Sequenc
             following.cancel()
             # Its error, if it had one, is the one that ends this already.
             await asyncio.gather(following, return_exceptions=True)
+
+
+def _links(links: Sequence[Mapping[str, Any]]) -> str:
+    """The value of ``Link``; what leads on comes first, and the rest as far as there is room.
+
+    An address may hold a long filter, and there is a link for every format.
+    """
+    chosen: list[str] = []
+    for one in sorted(links, key=lambda link: link["rel"] not in _LEADING):
+        text = _link(one)
+        if one["rel"] in _LEADING or sum(map(len, chosen)) + len(text) <= LINKS_BYTES:
+            chosen.append(text)
+    return ", ".join(chosen)
 
 
 def _link(one: Mapping[str, Any]) -> str:

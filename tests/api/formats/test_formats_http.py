@@ -176,6 +176,14 @@ def test_answers_are_compressed_and_the_same(world: World, coding: str) -> None:
     assert int(small.headers["content-length"]) < int(plain.headers["content-length"]) / 3
 
 
+def test_a_compressed_answer_is_known_again_by_its_weak_tag(world: World) -> None:
+    wanted = {"Accept-Encoding": "gzip"}
+    first = world.get(ITEMS, {"limit": "20"}, wanted)
+    assert first.headers["etag"].startswith("W/")
+    again = world.get(ITEMS, {"limit": "20"}, {**wanted, "If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 def test_an_export_has_all_items_that_match(world: World) -> None:
     answer = world.get(EXPORT, {"f": "csv", "severity": "Severe"})
     assert answer.status_code == 200, answer.text

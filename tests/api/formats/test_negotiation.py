@@ -110,3 +110,15 @@ def test_headers_say_age_origin_links_and_a_file_name() -> None:
 def test_a_link_cannot_break_out_of_its_header() -> None:
     links = ({"href": "http://h/?q=>;rel=x", "rel": "self", "type": "a/b"},)
     assert "<http://h/?q=%3E;rel=x>" in headers_of(form("json"), document(links=links))["Link"]
+
+
+def test_long_addresses_leave_room_in_the_headers_and_the_next_link_in_them() -> None:
+    filters = "x" * 2000
+    links = [
+        {"href": f"http://h/?f={name}&{filters}", "rel": "alternate", "type": "a/b"}
+        for name in "abcdefgh"
+    ]
+    following = {"href": f"http://h/?cursor=1&{filters}", "rel": "next", "type": "a/b"}
+    header = headers_of(form("csv"), document(links=(*links, following)))["Link"]
+    assert header.startswith("<http://h/?cursor=1&")
+    assert len(header) < 6000
