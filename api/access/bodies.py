@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from api.access.caller import ANONYMOUS, OrganizationClass
+from api.access.caller import ANONYMOUS, OrganizationClass, Policy
 from emdata.contracts.base import utc_text
 from emdata.state.access import Key, Organization
 
@@ -153,6 +154,12 @@ def organization_shown(one: Organization) -> dict[str, Any]:
         "isActive": one.is_active,
         "tenants": sorted(one.tenants),
     }
+
+
+def policy_shown(policy: Policy) -> dict[str, Any]:
+    """Return the limits of a class as they are shown."""
+    values = {**asdict(policy), "datasets": sorted(policy.datasets)}
+    return {to_camel(name): value for name, value in values.items()}
 
 
 def _instant(at: datetime | None) -> str | None:

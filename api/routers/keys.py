@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import asdict
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Any
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from api.access.bodies import NewKeyBody, PublicKeyBody, RotateBody, key_shown
+from api.access.bodies import NewKeyBody, PublicKeyBody, RotateBody, key_shown, policy_shown
 from api.access.caller import ADMIN, READ, Caller
 from api.access.network import client_address, network_of
 from api.access.require import KeysCaller
@@ -70,9 +69,6 @@ _MADE: dict[int | str, dict[str, Any]] = {
 def me(caller: TheCaller, response: Response) -> dict[str, Any]:
     """Say whose key or token came, what it may, and the limits of its class."""
     response.headers["Cache-Control"] = "no-store"
-    policy = asdict(caller.policy)
-    policy.pop("organization_class")
-    policy["datasets"] = sorted(policy["datasets"])
     return {
         "organization": caller.organization,
         "organizationClass": caller.organization_class,
@@ -80,7 +76,7 @@ def me(caller: TheCaller, response: Response) -> dict[str, Any]:
         "scopes": sorted(caller.scopes),
         "tenants": sorted(caller.tenants),
         "key": caller.key_id,
-        "limits": {_camel(name): value for name, value in policy.items()},
+        "limits": policy_shown(caller.policy),
     }
 
 
@@ -267,8 +263,3 @@ def _shown(api: Api, made: Made, response: Response) -> dict[str, Any]:
 def _seconds_to_midnight(api: Api) -> int:
     now = api.clock.now()
     return 86_400 - (now.hour * 3600 + now.minute * 60 + now.second)
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.title() for part in rest)

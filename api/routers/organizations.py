@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from api.access.bodies import (
     TenantBody,
     key_shown,
     organization_shown,
+    policy_shown,
 )
 from api.access.caller import OrganizationClass
 from api.access.directory import policy_of
@@ -156,7 +156,7 @@ def make_first_key(
 def policies(api: TheApi, caller: AdminCaller) -> dict[str, Any]:  # noqa: ARG001 - who may ask
     """Return limits by class."""
     rules = read_rules(api.engine, api.clock.now())
-    return {name: _policy(row) for name, row in sorted(rules.policies.items())}
+    return {name: policy_shown(policy_of(row)) for name, row in sorted(rules.policies.items())}
 
 
 @router.patch(
@@ -173,7 +173,8 @@ def change_class(
     api.access.audit.anchor(
         change_policy(api.engine, organization_class, values, api.access.change(caller))
     )
-    return _policy(read_rules(api.engine, api.clock.now()).policies[organization_class])
+    row = read_rules(api.engine, api.clock.now()).policies[organization_class]
+    return policy_shown(policy_of(row))
 
 
 @router.get("/tenants", summary="Tenants and what belongs to them")
@@ -224,18 +225,6 @@ def _organization(api: TheApi, name: str) -> dict[str, Any]:
     if found is None:
         raise _no_organization(name)
     return organization_shown(found)
-
-
-def _policy(row: Any) -> dict[str, Any]:
-    shown = asdict(policy_of(row))
-    shown["datasets"] = sorted(shown["datasets"])
-    names = {name: _camel(name) for name in shown}
-    return {names[name]: value for name, value in shown.items()}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.title() for part in rest)
 
 
 def _refuse_nothing(changes: object) -> None:
