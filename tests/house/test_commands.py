@@ -14,8 +14,8 @@ TARGETS = [
     "logs-dagster", "logs-flink", "logs-starrocks", "dev-setup", "check", "test", "test-fast",
     "test-long", "test-system-deps", "check-live", "format", "db-connect", "shell-kafka",
     "emergency-stop", "clean", "bench-footprint", "conformance", "bench-latency",
-    "bench-starrocks", "bench-stream", "bench-stream-long", "bench-api", "load-test",
-    "test-containers",
+    "bench-starrocks", "bench-stream", "bench-stream-long", "test-containers",
+    "bench-api", "load-test",
 ]
 # fmt: on
 
