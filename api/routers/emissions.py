@@ -81,7 +81,7 @@ IdempotencyKey = Annotated[
 
 
 _READING = [
-    parameter("organization_id", "Of this organization.", {"type": "string", "maxLength": 200}),
+    parameter("organization_id", "Of this organization.", {"type": "string"}),
     *(one for one in ITEMS_PARAMETERS if one["name"] in ("limit", "count", "f")),
 ]
 """The others are those of the collections' items, and are described there."""

@@ -27,6 +27,9 @@ router = APIRouter(
     prefix="/summaries", tags=["summaries"], dependencies=[NoOtherParameters], responses=PROBLEMS
 )
 GEOJSON = "application/geo+json"
+FEATURES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "GeoJSON features", "content": {GEOJSON: {"schema": {"type": "object"}}}}
+}
 
 County = Annotated[
     str,
@@ -62,7 +65,12 @@ async def alerts_everywhere(api: TheApi, caller: TheCaller) -> Response:
     return Response(msgspec.json.encode(body), media_type="application/json")
 
 
-@router.get("/alerts-in-force/county/{fips}", summary="Weather alerts in force in a county")
+@router.get(
+    "/alerts-in-force/county/{fips}",
+    summary="Weather alerts in force in a county",
+    response_class=Response,
+    responses=FEATURES,
+)
 async def alerts_in_county(api: TheApi, caller: TheCaller, fips: County) -> Response:
     """Return the messages in force in a county as features, the most severe first.
 
@@ -75,7 +83,12 @@ async def alerts_in_county(api: TheApi, caller: TheCaller, fips: County) -> Resp
     return await _in_force(api, caller, place)
 
 
-@router.get("/alerts-in-force/point", summary="Weather alerts in force at a point")
+@router.get(
+    "/alerts-in-force/point",
+    summary="Weather alerts in force at a point",
+    response_class=Response,
+    responses=FEATURES,
+)
 async def alerts_at_point(
     api: TheApi, caller: TheCaller, latitude: Latitude, longitude: Longitude
 ) -> Response:
@@ -120,7 +133,12 @@ async def drought_in_state(
     return await _drought(api, caller, "state", state, weeks)
 
 
-@router.get("/weather", summary="Observed weather near a point")
+@router.get(
+    "/weather",
+    summary="Observed weather near a point",
+    response_class=Response,
+    responses=FEATURES,
+)
 async def weather(
     api: TheApi,
     caller: TheCaller,

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from emdata.contracts.fema import DisasterDeclaration
+from emdata.settings import REPOSITORY
+from flink_jobs.windows import window_table_ddl, window_tables, window_view_ddl
 from tests.api.world import World, running_world
 
+JOB_HASH = "0123456789abcdef"
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 
@@ -32,6 +35,9 @@ def world() -> Iterator[World]:
                 for number in range(20)
             )
         )
+        for table in window_tables():  # as the Flink jobs make them
+            made.execute(window_table_ddl(table, JOB_HASH))
+            made.execute(window_view_ddl(table, JOB_HASH))
         made.platform.emdata("dbt", "prepare", timeout=400)
         made.platform.emdata("dbt", "build", "--exclude", "resource_type:test", timeout=400)
         yield made
@@ -45,7 +51,8 @@ def test_schemathesis_finds_no_answer_that_the_description_does_not_allow(
     world: World, tmp_path: Path, examples: int
 ) -> None:
     done = subprocess.run(
-        [Path(sys.executable).parent / "schemathesis", "run", f"{world.url}/openapi.json",
+        [Path(sys.executable).parent / "schemathesis",
+         "--config-file", REPOSITORY / "schemathesis.toml", "run", f"{world.url}/openapi.json",
          "--checks", "all", "--max-examples", str(examples), "--request-timeout", "30",
          "--seed", "1", "--no-color", "--suppress-health-check", "all"],
         cwd=tmp_path,
