@@ -38,7 +38,8 @@ FROM TABLE(generate_series({first}, {last}))"""
 @contextmanager
 def bench_world(settings: dict[str, str] | None = None, only: str = "") -> Iterator[World]:
     """A world with policies that allow everything."""
-    given = {"EMDATA_API_ACCESS_LOG": "false", **(settings or {})}
+    # Limits are off in tests; here they are part of what is measured.
+    given = {"EMDATA_API_ACCESS_LOG": "false", "EMDATA_API_LIMITS": "postgres", **(settings or {})}
     with running_world(given, **({"only": only} if only else {})) as world:
         allow(world)
         yield world
