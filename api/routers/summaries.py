@@ -78,6 +78,7 @@ async def alerts_in_county(api: TheApi, caller: TheCaller, fips: County) -> Resp
     with a part in the county), message (the counties of its zone are not known yet, and it names
     the county among all of its areas).
     """
+    visible_collection(api.catalog, "fct_alerts_in_force", caller)
     database, seconds = api.settings.starrocks_database, caller.policy.query_seconds
     place = await place_of_county(api.reader, database, fips, seconds=seconds)
     return await _in_force(api, caller, place)
@@ -96,6 +97,7 @@ async def alerts_at_point(
 
     ``match`` as for a county; ``polygon`` says that the point is inside the message's own polygon.
     """
+    visible_collection(api.catalog, "fct_alerts_in_force", caller)
     database, seconds = api.settings.starrocks_database, caller.policy.query_seconds
     place = await place_of_point(api.reader, database, latitude, longitude, seconds=seconds)
     return await _in_force(api, caller, place)
@@ -164,7 +166,6 @@ async def weather(
 
 
 async def _in_force(api: Api, caller: Caller, place: Place) -> Response:
-    visible_collection(api.catalog, "fct_alerts_in_force", caller)
     features = await in_force_at(
         api.reader,
         api.settings.starrocks_database,
