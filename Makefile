@@ -14,7 +14,7 @@ PYTEST := env -u PYTHONDONTWRITEBYTECODE $(DEV) python -m pytest
 .PHONY: help start stop restart status health troubleshoot logs logs-dagster logs-flink \
 	logs-starrocks dev-setup check test test-fast test-long test-system-deps check-live format \
 	db-connect shell-kafka emergency-stop clean bench-footprint conformance bench-latency \
-	bench-starrocks bench-stream bench-stream-long bench-api load-test test-containers
+	bench-starrocks bench-stream bench-stream-long test-containers bench-api load-test
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
