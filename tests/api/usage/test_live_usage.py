@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import http.client
-import statistics
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -167,36 +164,3 @@ def test_fault_50_a_page_of_a_billion_rows_is_refused(world: World) -> None:
     answer = world.ask("/collections/nws_alerts/items?limit=1000000000", "lab")
     assert answer.status == 400
     assert answer.json["parameter"] == "limit"
-
-
-@pytest.mark.long
-def test_fault_50_a_flood_leaves_another_organization_at_twice_its_p99(world: World) -> None:
-    """Five times the vendor's limit, 100 a second, beside a lab that asks 20 a second."""
-    alone = _paced(world, "lab", 20, 15)
-    flood = threading.Thread(target=_paced, args=(world, "vendor", 100, 17), daemon=True)
-    flood.start()
-    beside = _paced(world, "lab", 20, 15)
-    flood.join(60)
-    before, during = _p99(alone), _p99(beside)
-    assert during <= 2 * max(before, 0.02), (before, during)
-
-
-def _paced(world: World, role: str, per_second: float, seconds: float) -> list[float]:
-    """Seconds of requests at a rate, on one connection that waits for nobody's pace but its own."""
-    headers = {"X-API-Key": world.tokens[role]}
-    connection = http.client.HTTPConnection("127.0.0.1", world.platform.settings.api_port)
-    found: list[float] = []
-    begun = time.monotonic()
-    for number in range(int(per_second * seconds)):
-        due = begun + number / per_second
-        threading.Event().wait(max(0.0, due - time.monotonic()))
-        started = time.perf_counter()
-        connection.request("GET", ROUTE, headers=headers)
-        connection.getresponse().read()
-        found.append(time.perf_counter() - started)
-    connection.close()
-    return found
-
-
-def _p99(seconds: list[Any]) -> float:
-    return statistics.quantiles(seconds, n=100)[98]
