@@ -33,7 +33,7 @@ WEBSOCKET_BYTES = 64 << 10
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 15
 HEALTH_SECONDS = 60
-"""A worker that imports on a busy machine answers late; one that is killed for that never starts."""
+"""A worker that imports on a busy machine answers late; killed for that, it never starts."""
 METRICS_FOLDER = "api-metrics"
 STOP_SECONDS = 8
 

@@ -21,7 +21,7 @@ import pymysql.cursors
 from emdata.errors import EmdataError, SettingError
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     from emdata.warehouse import Warehouse
 
@@ -142,7 +142,7 @@ def _arrow_type(kind: str) -> pa.DataType:
 
 def _export(warehouse: Warehouse, directory: Path, table: Table) -> Table:
     import pyarrow as pa
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq
 
     for column, kind in table.columns:
         if kind.startswith(_REFUSED):
