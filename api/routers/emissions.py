@@ -10,6 +10,7 @@ from api.access.caller import WRITE
 from api.access.require import WritingCaller
 from api.access.visibility import visible, visible_collection
 from api.context import TheApi, TheCaller
+from api.formats.negotiate import FORMATS
 from api.links import base_url, item_path
 from api.problems import Problem, documented
 from api.query.openapi import ITEMS_PARAMETERS, ITEMS_RESPONSES, parameter
@@ -82,7 +83,12 @@ IdempotencyKey = Annotated[
 
 _READING = [
     parameter("organization_id", "Of this organization.", {"type": "string"}),
-    *(one for one in ITEMS_PARAMETERS if one["name"] in ("limit", "count", "f")),
+    *(one for one in ITEMS_PARAMETERS if one["name"] in ("limit", "count")),
+    parameter(
+        "f",
+        "Format; wins over `Accept`.",
+        {"type": "string", "enum": [one.name for one in FORMATS if one.is_streaming]},
+    ),
 ]
 """The others are those of the collections' items, and are described there."""
 

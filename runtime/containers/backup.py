@@ -56,7 +56,7 @@ class Manifest:
 
 
 def backup(settings: Settings, target: Path, clock: Clock, say: Say) -> Manifest:
-    """Write a backup into ``target``, a new or empty directory; starts what had run before.
+    """Write a backup into ``target``, a new or empty directory; starts again what had run.
 
     Raises SettingError for a directory that holds something, ServiceError when a step fails; the
     containers are then started again all the same.
@@ -73,14 +73,15 @@ def backup(settings: Settings, target: Path, clock: Clock, say: Say) -> Manifest
     target.chmod(0o700)  # it holds passwords
     compose = Compose(settings, mode, secrets_folder(settings))
     with platform_lock(settings.home, wait=2.0):
-        was_running = any(one.state == "running" for one in compose.containers())
-        if was_running:
+        running = sorted({o.service for o in compose.containers() if o.state == "running"})
+        if running:
             _run(compose, "stop", "--timeout", "60")
         try:
             archives = tuple(_save(compose, volume, target, say) for volume in _volumes(compose))
         finally:
-            if was_running:
-                _run(compose, "start")
+            if running:
+                # What ran and nothing else; `up` as it is waits for what they depend on.
+                _run(compose, "up", "--detach", "--no-recreate", *running)
     manifest = Manifest(FORMAT, mode, utc_text(clock.now()), archives)
     replace_file(target / CREDENTIALS, settings.credentials_file.read_text(encoding="utf-8"))
     # Last: a directory without it is no backup.
