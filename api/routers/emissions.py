@@ -9,8 +9,9 @@ from fastapi import APIRouter, Header, Request, Response
 from api.access.caller import WRITE
 from api.access.require import WritingCaller
 from api.access.visibility import visible, visible_collection
+from api.catalog.datasets import collection_of
 from api.context import TheApi, TheCaller
-from api.formats.negotiate import FORMATS
+from api.formats.negotiate import formats_of
 from api.links import base_url, item_path
 from api.problems import Problem, documented
 from api.query.openapi import ITEMS_PARAMETERS, ITEMS_RESPONSES, parameter
@@ -87,7 +88,7 @@ _READING = [
     parameter(
         "f",
         "Format; wins over `Accept`.",
-        {"type": "string", "enum": [one.name for one in FORMATS if one.is_streaming]},
+        {"type": "string", "enum": [one.name for one in formats_of(collection_of(Emission))]},
     ),
 ]
 """The others are those of the collections' items, and are described there."""
