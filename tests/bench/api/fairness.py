@@ -67,7 +67,7 @@ def flood_figures(world: World, _: Path, rounds: int, seconds: float) -> Iterato
     rate, limit = full.rate / 5, full.rate * 0.07
     allow(world, "commercial", requests_per_minute=int(60 * limit), burst=int(limit))
     # The API learns of a changed policy by a notice. Who asked before has tokens of the old one.
-    wait_for(lambda: _holds(world, path, probe, int(60 * limit)), 60, "the policy to hold")
+    wait_for(lambda: holds(world, path, probe, int(60 * limit)), 60, "the policy to hold")
     ratios = []
     for _number in range(rounds):
         alone = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
@@ -98,7 +98,8 @@ def _organizations(world: World) -> tuple[str, str, str]:
     return calm, loud, probe
 
 
-def _holds(world: World, path: str, line: str, minute: int) -> bool:
+def holds(world: World, path: str, line: str, minute: int) -> bool:
+    """Whether an organization, named by a header line, has its new limit by now."""
     name, _, value = line.partition(": ")
     policy = world.get(path, headers={name: value}).headers.get("ratelimit-policy", "")
     return f"q={minute};" in policy

@@ -18,9 +18,10 @@ from emdata.contracts.coagmet import HourlyObservation
 from emdata.envelope import Accepted, kafka_headers, kafka_value
 from tests.api.world import World
 from tests.bench.api.client import REPOSITORY
-from tests.bench.api.fairness import organization_headers
-from tests.bench.api.world import COLLECTION
+from tests.bench.api.fairness import holds, organization_headers
+from tests.bench.api.world import COLLECTION, MANY, allow
 from tests.bench.figures import Figure
+from tests.support.waiting import wait_for
 
 READERS = 1000
 READERS_OF_ONE = 125
@@ -30,7 +31,10 @@ EVERY_SECONDS = 0.5
 
 def stream_figures(world: World, folder: Path, _rounds: int, _seconds: float) -> Iterator[Figure]:
     """p95 of the time from sending a record to Kafka until a reader has its event."""
+    allow(world, "academic")
     headers = organization_headers(world, READERS // READERS_OF_ONE)
+    path = f"/collections/{COLLECTION}"
+    wait_for(lambda: holds(world, path, headers[0], MANY), 60, "the policy to hold")
     lines = folder / "headers"
     lines.write_text("\n".join(headers), encoding="utf-8")
     command = [

@@ -20,7 +20,7 @@ from tests.support.waiting import wait_for
 COLLECTION = "coagmet_hourly_observations"
 EXPORT_ROWS = 1_000_000
 ITEMS_ROWS = 20_000
-_MANY = 100_000_000
+MANY = 100_000_000
 # One row a number: a station's hour, with values of the usual length.
 _ROWS = """INSERT INTO raw_data.coagmet_hourly_observations
 (accepted_on, writer, seq, accepted_at, poll_id, record_key, record_version, content_hash, priority,
@@ -48,9 +48,9 @@ def bench_world(settings: dict[str, str] | None = None, only: str = "") -> Itera
 def allow(world: World, organization_class: str = "public", **changes: int) -> None:
     """Change a class's policy; without changes, it allows everything."""
     values = {
-        "requests_per_minute": _MANY,
-        "burst": _MANY,
-        "requests_per_day": _MANY,
+        "requests_per_minute": MANY,
+        "burst": MANY,
+        "requests_per_day": MANY,
         "concurrent": 2000,
         "rows_per_export": 10 * EXPORT_ROWS,
         **changes,
