@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
 
-from api.catalog.model import Collection, Geometry, Property, Span, Type
+from api.catalog.model import Collection, Geometry, Property, Span
 from emdata.contracts.base import Field, Record, fields_of
 from emdata.derive.starrocks import raw_table
 from emdata.errors import ContractError
+from emdata.tabular.contracts import kind_of, places_of
 
-_TYPES: dict[type, Type] = {
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    date: "date",
-    datetime: "date-time",
-}
 ENVELOPE = (
     Property("record_key", "string", "The key, its fields joined by |", is_nullable=False),
     Property("record_version", "string", "The source's version, in a form that sorts"),
@@ -29,7 +21,6 @@ ENVELOPE = (
     Property("is_simulated", "boolean", "Made by the simulator", is_nullable=False),
 )
 _BBOX = ("bbox_west", "bbox_south", "bbox_east", "bbox_north")
-_POINTS = (("point_longitude", "point_latitude"), ("longitude", "latitude"))
 _COUNTIES = ("county_fips", "fips")
 
 
@@ -80,7 +71,7 @@ def _check(record: type[Record], fields: Sequence[Field]) -> None:
 def _property(field: Field) -> Property:
     return Property(
         name=field.name,
-        type="json" if field.kind == "json" else _TYPES[field.base],
+        type=kind_of(field),
         description=field.doc,
         unit=field.unit,
         is_nullable=field.nullable,
@@ -90,8 +81,7 @@ def _property(field: Field) -> Property:
 
 
 def _geometry(names: set[str]) -> Geometry | None:
-    point = next((pair for pair in _POINTS if names.issuperset(pair)), None)
-    geojson = "geometry" if "geometry" in names else None
-    if point is None and geojson is None:
+    places = places_of(names)
+    if places is None:
         return None
-    return Geometry(geojson, point, _BBOX if names.issuperset(_BBOX) else None)
+    return Geometry(places.geojson, places.point, _BBOX if names.issuperset(_BBOX) else None)

@@ -16,10 +16,11 @@ from typing import Any
 
 import yaml
 
-from api.catalog.model import Collection, Geometry, Property, Span, Type
+from api.catalog.model import Collection, Geometry, Property, Span
 from emdata.errors import ContractError
+from emdata.tabular.model import Kind
 
-_TYPES: dict[str, Type] = {
+_TYPES: dict[str, Kind] = {
     "varchar": "string",
     "char": "string",
     "string": "string",

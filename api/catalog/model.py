@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from emdata.contracts.base import Record
-
-Type = Literal["string", "integer", "number", "boolean", "date", "date-time", "json"]
-"""JSON Schema's types, its formats of text, and text that holds JSON."""
+from emdata.tabular.model import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One column that callers see; ``column`` is its name in the table."""
+    """One column that callers see, by its name in the table."""
 
     name: str
-    type: Type
+    type: Kind
     description: str
     unit: str | None = None
     is_nullable: bool = True

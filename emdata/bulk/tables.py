@@ -6,20 +6,12 @@ Fields that not everybody may see are left out: a file is the same for all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
 
 from emdata.contracts.base import Record, fields_of
 from emdata.derive.types import META
-from emdata.tabular.model import Column, Kind, Places, Table
+from emdata.tabular.contracts import kind_of, places_of
+from emdata.tabular.model import Column, Kind, Table
 
-_KINDS: dict[type, Kind] = {
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    date: "date",
-    datetime: "date-time",
-}
 _ENVELOPE: Mapping[str, Kind] = {
     "record_key": "string",
     "record_version": "string",
@@ -29,7 +21,6 @@ _ENVELOPE: Mapping[str, Kind] = {
     "seq": "integer",
     "is_simulated": "boolean",
 }
-_POINTS = (("point_longitude", "point_latitude"), ("longitude", "latitude"))
 
 
 def is_public(record: type[Record]) -> bool:
@@ -42,7 +33,7 @@ def bulk_table(record: type[Record], about: Mapping[str, str]) -> Table:
     own = tuple(
         Column(
             field.name,
-            "json" if field.kind == "json" else _KINDS[field.base],
+            kind_of(field),
             field.doc,
             field.unit,
             field.nullable,
@@ -57,10 +48,4 @@ def bulk_table(record: type[Record], about: Mapping[str, str]) -> Table:
     )
     columns = own + envelope
     names = tuple(column.name for column in columns)
-    return Table(columns, names, _places(set(names)), about)
-
-
-def _places(names: set[str]) -> Places | None:
-    point = next((pair for pair in _POINTS if names.issuperset(pair)), None)
-    geojson = "geometry" if "geometry" in names else None
-    return Places(geojson, point) if point or geojson else None
+    return Table(columns, names, places_of(set(names)), about)
