@@ -45,11 +45,11 @@ from emdata.derive.starrocks import quote
 RECORD_KEY = "record_key"
 QUICK_FACTOR = 8
 """How many versions a quick page looks at for each of its places."""
-_RANK = (
+RANK = (
     "ROW_NUMBER() OVER (PARTITION BY `record_key`"
     " ORDER BY `record_version` DESC, `seq` DESC, `writer` DESC) AS `version_rank`"
 )
-_CURRENT: Condition = ("`version_rank` = 1", ())
+CURRENT: Condition = ("`version_rank` = 1", ())
 
 
 def items_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statement:
@@ -69,7 +69,7 @@ def quick_statement(query: ItemsQuery, scope: Sequence[Filter] = ()) -> Statemen
     conditions = _conditions(query, scope, has_cursor=True)
     if not _has_window(query) or not _is_by_key(query) or query.limit is None:
         return None
-    table, columns = _table(query.collection), _columns(query)
+    table, columns = _table(query.collection), columns_of(query)
     looked_at, page_values = where([*conditions.of_keys, *conditions.of_current])
     page = f"SELECT `record_key` FROM {table}{looked_at}{_ordered(query, _quick_count(query))}"
     chosen: Condition = ("`record_key` IN (SELECT `record_key` FROM `page`)", ())
@@ -100,7 +100,7 @@ def _quick_count(query: ItemsQuery) -> int:
 
 
 def _selected(query: ItemsQuery, source: _Source) -> Statement:
-    columns = _columns(query)
+    columns = columns_of(query)
     table, conditions, table_values = source
     text, values = where(conditions)
     count = None if query.limit is None else query.limit + 1
@@ -152,8 +152,8 @@ def order_values(query: ItemsQuery, statement: Statement, row: Sequence[Any]) ->
     return tuple(row[places[part.name]] for part in query.order)
 
 
-def _columns(query: ItemsQuery) -> tuple[str, ...]:
-    """All that the answer shows, and what it is made from: the key, the geometry, the order."""
+def columns_of(query: ItemsQuery) -> tuple[str, ...]:
+    """Return what an answer shows, and is made from: the key, the geometry, the order."""
     collection = query.collection
     if query.properties is None:
         return tuple(one.name for one in collection.properties)
@@ -196,8 +196,8 @@ def _rows(query: ItemsQuery, scope: Sequence[Filter], *, is_count: bool = False)
 
 def _ranked(table: str, inner: Sequence[Condition], outer: Sequence[Condition]) -> _Source:
     text, values = where(inner)
-    current = f"(SELECT *, {_RANK} FROM {table}{text}) AS `items`"
-    return current, [_CURRENT, *outer], values
+    current = f"(SELECT *, {RANK} FROM {table}{text}) AS `items`"
+    return current, [CURRENT, *outer], values
 
 
 def _keys_with(table: str, conditions: Sequence[Condition]) -> Condition:

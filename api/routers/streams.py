@@ -19,6 +19,7 @@ from api.problems import Problem, documented
 from api.query.model import ItemsQuery
 from api.query.openapi import ITEMS_PARAMETERS
 from api.query.parameters import asked_of
+from api.query.statement import columns_of
 from api.streams.following import Follower
 from api.streams.matching import matcher
 from api.streams.position import Position
@@ -149,12 +150,8 @@ def _asked(
 
 def _shown(query: ItemsQuery) -> Collection:
     """Return the collection with the properties that were asked for, and what places a feature."""
-    collection, names = query.collection, query.properties
-    if names is None:
-        return collection
-    kept = {*names, *collection.key, "record_key"}
-    if collection.geometry is not None:
-        kept.update(filter(None, (collection.geometry.geojson, *(collection.geometry.point or ()))))
+    collection = query.collection
+    kept = {*columns_of(query), *collection.key}
     return replace(
         collection, properties=tuple(one for one in collection.properties if one.name in kept)
     )

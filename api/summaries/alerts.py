@@ -7,7 +7,7 @@ rather than left out, and says how it was matched.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -50,14 +50,12 @@ async def in_force_at(
     ids = sorted({row["alert_id"] for row in rows})
     details: dict[str, dict[str, Any]] = {}
     naming: set[str] = set()
-    for at in range(0, len(ids), ROWS_AT_A_TIME):
-        part = ids[at : at + ROWS_AT_A_TIME]
+    for part in _parts(ids):
         found = await dicts(reader, statements.alert_details(part), seconds)
         details |= {row["alert_id"]: row for row in found}
         named = statements.alerts_naming(place.county_fips, part)
         naming |= {row["alert_id"] for row in await dicts(reader, named, seconds)}
-    zones = sorted({row["zone_code"] for row in rows if row["county_fips"] is None})
-    counties = await _counties(reader, database, zones, seconds)
+    counties = await _counties(reader, database, rows, seconds)
     best: dict[tuple[str, str], tuple[Match, dict[str, Any]]] = {}
     for row in rows:
         geojson = details.get(row["alert_id"], {}).get("geometry")
@@ -79,13 +77,12 @@ async def in_force_by_county(
     zonesWithoutCounty: areas whose counties are not known. The newest acceptance comes beside.
     """
     rows = await dicts(reader, statements.in_force_everywhere(database), seconds)
-    zones = sorted({row["zone_code"] for row in rows if row["county_fips"] is None})
-    counties = await _counties(reader, database, zones, seconds)
+    counties = await _counties(reader, database, rows, seconds)
     events: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         events.setdefault(row["event_key"], []).append(row)
     shown = [_event(areas, counties) for areas in events.values()]
-    shown.sort(key=lambda one: (SEVERITIES.get(one["severity"], 4), one["sentAt"]))
+    shown.sort(key=lambda one: (_severity(one["severity"]), one["sentAt"]))
     return shown, max((row["accepted_at"] for row in rows), default=None)
 
 
@@ -107,7 +104,7 @@ def _event(
         "eventKey": newest["event_key"],
         "alertId": newest["alert_id"],
         "event": newest["event"],
-        "severity": min((row["severity"] for row in areas), key=lambda one: SEVERITIES.get(one, 4)),
+        "severity": min((row["severity"] for row in areas), key=_severity),
         "headline": newest["headline"],
         "senderName": newest["sender_name"],
         "sentAt": json_value(newest["sent_at"], "date-time"),
@@ -154,14 +151,21 @@ def _is_inside(geojson: str | None, longitude: float, latitude: float) -> bool:
 
 
 async def _counties(
-    reader: Reader, database: str, zones: Sequence[str], seconds: float
+    reader: Reader, database: str, rows: Sequence[Mapping[str, Any]], seconds: float
 ) -> dict[str, frozenset[str]]:
+    """Return the counties of the zones of rows that name no county, as far as they are known."""
+    zones = sorted({row["zone_code"] for row in rows if row["county_fips"] is None})
     found: dict[str, set[str]] = {}
-    for at in range(0, len(zones), ROWS_AT_A_TIME):
-        part = statements.zones_of_counties(database, zones[at : at + ROWS_AT_A_TIME])
-        for row in await dicts(reader, part, seconds):
+    for part in _parts(zones):
+        for row in await dicts(reader, statements.zones_of_counties(database, part), seconds):
             found.setdefault(row["zone_code"], set()).add(row["county_fips"])
     return {zone: frozenset(counties) for zone, counties in found.items()}
+
+
+def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield as many values at a time as one statement should have."""
+    for at in range(0, len(values), ROWS_AT_A_TIME):
+        yield values[at : at + ROWS_AT_A_TIME]
 
 
 def _feature(row: dict[str, Any], detail: Mapping[str, Any], match: Match) -> dict[str, Any]:
@@ -180,7 +184,12 @@ def _feature(row: dict[str, Any], detail: Mapping[str, Any], match: Match) -> di
     }
 
 
+def _severity(said: str | None) -> int:
+    """Return where a severity stands, the worst first; an unknown one comes last."""
+    return SEVERITIES.get(said or "", len(SEVERITIES))
+
+
 def _urgency(feature: Mapping[str, Any]) -> tuple[int, int, str]:
     shown = feature["properties"]
     match: Match = shown["match"]
-    return SEVERITIES.get(shown["severity"], 4), RANKS[match], str(shown["sent_at"])
+    return _severity(shown["severity"]), RANKS[match], str(shown["sent_at"])

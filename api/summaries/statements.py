@@ -7,13 +7,16 @@ The rule against SQL made of text is off here for the database's name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
-from typing import Any
+from dataclasses import replace
+from datetime import date, datetime
 
+from api.query.conditions import bound
 from api.query.model import Statement
+from api.query.statement import CURRENT, RANK
 from emdata.derive.starrocks import quote
 
 # Even-odd rule: a ray to the east crosses the boundary around a point an odd number of times.
+# The text goes through the driver's formatting, where a lone % has to be doubled.
 _CROSSINGS = """
 SELECT c.county_fips, c.full_name, c.state, c.boundary_detail
 FROM {db}.dim_county AS c
@@ -24,7 +27,7 @@ WHERE c.is_current
   AND %s < e.longitude_1 + (%s - e.latitude_1)
     * (e.longitude_2 - e.longitude_1) / (e.latitude_2 - e.latitude_1)
 GROUP BY c.county_fips, c.full_name, c.state, c.boundary_detail
-HAVING COUNT(*) % 2 = 1
+HAVING COUNT(*) %% 2 = 1
 ORDER BY c.boundary_detail DESC, c.county_fips
 LIMIT 1"""
 _COUNTY = "SELECT county_fips, full_name, state FROM {db}.dim_county WHERE county_fips = %s"
@@ -37,11 +40,10 @@ _DETAIL_COLUMNS = ("alert_id", "instruction", "geometry")
 _DETAILS = """
 SELECT alert_id, instruction, geometry
 FROM (
-    SELECT alert_id, instruction, geometry, ROW_NUMBER() OVER (
-        PARTITION BY record_key ORDER BY record_version DESC, seq DESC, writer DESC) AS place
+    SELECT alert_id, instruction, geometry, {rank}
     FROM raw_data.nws_alerts WHERE alert_id IN ({marks})
 ) AS versions
-WHERE place = 1"""
+WHERE {current}"""
 _NAMING = """
 SELECT DISTINCT alert_id FROM raw_data.nws_alert_zones
 WHERE zone_code = %s AND alert_id IN ({marks})"""
@@ -74,8 +76,7 @@ def county_of_point(db: str, longitude: float, latitude: float) -> Statement:
     """Return the SELECT of the county around a point."""
     values = (longitude, latitude, latitude, latitude, longitude, latitude)
     columns = ("county_fips", "full_name", "state", "boundary_detail")
-    # The text goes through the driver's formatting, where a lone % has to be doubled.
-    return Statement(_CROSSINGS.replace("% 2", "%% 2").format(db=quote(db)), values, columns)
+    return Statement(_CROSSINGS.format(db=quote(db)), values, columns)
 
 
 def county_by_code(db: str, fips: str) -> Statement:
@@ -85,9 +86,10 @@ def county_by_code(db: str, fips: str) -> Statement:
 
 def in_force(db: str, state: str) -> Statement:
     """Return the SELECT of what is in force in a state, and where no state is said."""
-    names = ", ".join(map(quote, _FORCE_COLUMNS))
-    sql = f"SELECT {names} FROM {quote(db)}.fct_alerts_in_force WHERE state = %s OR state IS NULL"
-    return Statement(sql, (state,), _FORCE_COLUMNS)
+    everywhere = in_force_everywhere(db)
+    return replace(
+        everywhere, sql=f"{everywhere.sql} WHERE state = %s OR state IS NULL", values=(state,)
+    )
 
 
 def in_force_everywhere(db: str) -> Statement:
@@ -98,21 +100,19 @@ def in_force_everywhere(db: str) -> Statement:
 
 def alert_details(ids: Sequence[str]) -> Statement:
     """Return the SELECT of the newest version's instruction and geometry of messages."""
-    marks = ", ".join(["%s"] * len(ids))
-    return Statement(_DETAILS.format(marks=marks), tuple(ids), _DETAIL_COLUMNS)
+    sql = _DETAILS.format(rank=RANK, current=CURRENT[0], marks=_marks(ids))
+    return Statement(sql, tuple(ids), _DETAIL_COLUMNS)
 
 
 def alerts_naming(county_fips: str, ids: Sequence[str]) -> Statement:
     """Return the SELECT of those messages that name a county among all of their areas."""
-    marks = ", ".join(["%s"] * len(ids))
-    return Statement(_NAMING.format(marks=marks), (f"S{county_fips}", *ids), ("alert_id",))
+    return Statement(_NAMING.format(marks=_marks(ids)), (f"S{county_fips}", *ids), ("alert_id",))
 
 
 def zones_of_counties(db: str, zones: Sequence[str]) -> Statement:
     """Return the SELECT of the counties of zones, as far as alerts have told."""
-    marks = ", ".join(["%s"] * len(zones))
     sql = f"SELECT zone_code, county_fips FROM {quote(db)}.bridge_zone_county"
-    where = f" WHERE zone_code IN ({marks})"
+    where = f" WHERE zone_code IN ({_marks(zones)})"
     return Statement(sql + where, tuple(zones), ("zone_code", "county_fips"))
 
 
@@ -154,15 +154,13 @@ def stations_within(db: str, south: float, north: float, west: float, east: floa
 def observations(ids: Sequence[str], since: datetime) -> Statement:
     """Return the SELECT of the current version of stations' observations, newest first."""
     names = ", ".join(map(quote, _WEATHER_COLUMNS))
-    marks = ", ".join(["%s"] * len(ids))
-    rank = (
-        "ROW_NUMBER() OVER (PARTITION BY record_key"
-        " ORDER BY record_version DESC, seq DESC, writer DESC) AS place"
-    )
     sql = (
-        f"SELECT {names} FROM (SELECT *, {rank} FROM raw_data.coagmet_hourly_observations"
-        f" WHERE station_id IN ({marks}) AND observed_at >= %s) AS v"
-        " WHERE place = 1 ORDER BY station_id, observed_at DESC"
+        f"SELECT {names} FROM (SELECT *, {RANK} FROM raw_data.coagmet_hourly_observations"
+        f" WHERE station_id IN ({_marks(ids)}) AND observed_at >= %s) AS v"
+        f" WHERE {CURRENT[0]} ORDER BY station_id, observed_at DESC"
     )
-    values: tuple[Any, ...] = (*ids, since.astimezone(UTC).replace(tzinfo=None))
-    return Statement(sql, values, _WEATHER_COLUMNS)
+    return Statement(sql, (*ids, bound(since)), _WEATHER_COLUMNS)
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join(["%s"] * len(values))

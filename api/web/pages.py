@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from api.context import Api
+from api.formats.ranges import is_known
 from api.problems import Problem
 
 FRONT, DOCUMENTATION = "index.html", "docs.html"
@@ -23,6 +24,6 @@ async def asset(request: Request, api: Api, name: str) -> Response:
     if found is None:
         raise Problem("not-found", f"the pages have no file {name[:100]!r}")
     headers = {"ETag": found.etag, "Cache-Control": CACHE}
-    if request.headers.get("if-none-match") == found.etag:
+    if is_known(request.headers.getlist("if-none-match"), found.etag):
         return Response(status_code=304, headers=headers)
     return Response(found.content, headers=headers, media_type=found.media_type)
