@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,18 +17,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from emdata.credentials import read_credentials
-from emdata.paths import Paths, paths_for
-from emdata.settings import REPOSITORY, Settings, environment_names, load_settings
-from emdata.warehouse import Warehouse
+from emdata.settings import REPOSITORY
 from runtime.containers.engine import Compose, Container
 from runtime.containers.platform import compose_of
-from runtime.context import Context
-from runtime.services.postgres import dsn
-from runtime.warehouse import warehouse_of
+from tests.support.host import Host, environment_without_ours
 from tests.support.ports import free_ports
 from tests.support.waiting import wait_for
 
+PATIENCE_S = 300
 START_TIMEOUT_S = 2400  # the first one builds images
 STANDINS = "tests/containers/standins.yml"
 JARS_IMAGE = "emdata/flink-build:test"
@@ -46,16 +41,13 @@ _SERVICES = {
 }
 
 
-class ComposePlatform:
+class ComposePlatform(Host):
     """One platform in containers; speaks as tests.support.platform.Platform does."""
 
     def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
-        self.home = home
         ports = dict(zip(_PORTS, map(str, free_ports(len(_PORTS))), strict=True))
-        ours = {name for field in Settings.model_fields for name in environment_names(field)}
-        plain = {name: value for name, value in os.environ.items() if name not in ours}
-        self.environment = {
-            **plain,
+        environment = {
+            **environment_without_ours(),
             **ports,
             "PROFILE": "containers",
             "COMPOSE_PROFILES": "lite",
@@ -65,21 +57,7 @@ class ComposePlatform:
             **builder(),
             **(settings or {}),
         }
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings of the host's commands."""
-        return load_settings(self.environment, env_file=None)
-
-    @cached_property
-    def paths(self) -> Paths:
-        """Directories of the host."""
-        return paths_for(self.settings)
-
-    @cached_property
-    def context(self) -> Context:
-        """Settings, paths and credentials; only after the first start."""
-        return Context(self.settings, self.paths, read_credentials(self.settings))
+        super().__init__(home, environment, PATIENCE_S)
 
     @cached_property
     def compose(self) -> Compose:
@@ -90,27 +68,6 @@ class ComposePlatform:
         """Read credentials and project anew; a restore replaced them."""
         for name in ("context", "compose"):
             self.__dict__.pop(name, None)
-
-    def emdata(
-        self, *arguments: str, timeout: float = 300, check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        """Run an ``emdata`` command on the host; with ``check``, a failure shows its output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "runtime", *arguments],
-            env=self.environment,
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(
-                f"emdata {' '.join(arguments)} ended with {done.returncode}:\n"
-                f"{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-            )
-        return done
 
     def start(self, only: str = "") -> str:
         """Start it; returns what was printed."""
@@ -157,22 +114,6 @@ class ComposePlatform:
             return one.is_ready and self.started_at(service) != before
 
         wait_for(restarted, timeout, f"{service} to be restarted", interval=0.5)
-
-    def warehouse(self, timeout: float = 30.0) -> Warehouse:
-        """A client of StarRocks."""
-        return warehouse_of(self.context, timeout=timeout)
-
-    def sql(self, query: str) -> list[dict[str, Any]]:
-        """Rows of a statement on 9030."""
-        return self.warehouse().query(query)
-
-    def state_sql(self, query: str) -> list[dict[str, Any]]:
-        """Rows of a statement on the state in PostgreSQL."""
-        import psycopg
-        from psycopg.rows import dict_row
-
-        with psycopg.connect(dsn(self.context), row_factory=dict_row) as connection:
-            return connection.execute(query.encode()).fetchall()
 
     def close(self) -> None:
         """Remove containers, networks and volumes."""

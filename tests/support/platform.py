@@ -13,30 +13,23 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from emdata.credentials import read_credentials
-from emdata.paths import Paths, paths_for
-from emdata.settings import REPOSITORY, Settings, environment_names, load_settings
-from emdata.warehouse import Warehouse
-from runtime.context import Context
+from emdata.settings import REPOSITORY
 from runtime.install import find_java
 from runtime.processes import platform_processes
 from runtime.services.base import NotReady, Service
-from runtime.services.postgres import dsn
 from runtime.services.registry import all_services
 from runtime.supervisor import Supervisor
-from runtime.warehouse import warehouse_of
+from tests.support.host import Host, environment_without_ours
 from tests.support.ports import free_pair, free_ports
 from tests.support.waiting import wait_for
 
+PATIENCE_S = 120
 START_TIMEOUT_S = 600
 STOP_TIMEOUT_S = 90
 _PORTS = (
@@ -59,16 +52,13 @@ _PORTS = (
 )
 
 
-class Platform:
+class Platform(Host):
     """One platform; ``settings`` are environment names and texts that win over the defaults."""
 
     def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
-        self.home = home
         ports = dict(zip(_PORTS, map(str, free_ports(len(_PORTS))), strict=True))
-        ours = {name for field in Settings.model_fields for name in environment_names(field)}
-        plain = {name: value for name, value in os.environ.items() if name not in ours}
-        self.environment = {
-            **plain,
+        environment = {
+            **environment_without_ours(),
             **ports,
             "EMDATA_FLINK_METRICS_PORT": str(free_pair()),
             "EMDATA_HOME": str(home),
@@ -77,21 +67,7 @@ class Platform:
             "EMDATA_API_LIMITS": "off",  # a test asks more often than the public may
             **(settings or {}),
         }
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings that the platform's processes see."""
-        return load_settings(self.environment, env_file=None)
-
-    @cached_property
-    def paths(self) -> Paths:
-        """Its directories."""
-        return paths_for(self.settings)
-
-    @cached_property
-    def context(self) -> Context:
-        """Settings, paths and credentials; only after the first start."""
-        return Context(self.settings, self.paths, read_credentials(self.settings))
+        super().__init__(home, environment, PATIENCE_S)
 
     @cached_property
     def services(self) -> dict[str, Service]:
@@ -103,27 +79,6 @@ class Platform:
     def supervisor(self) -> Supervisor:
         """A client of its supervisord."""
         return Supervisor(self.context)
-
-    def emdata(
-        self, *arguments: str, timeout: float = 120, check: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        """Run an ``emdata`` command; with ``check``, a failure shows its output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "runtime", *arguments],
-            env=self.environment,
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            raise AssertionError(
-                f"emdata {' '.join(arguments)} ended with {done.returncode}:\n"
-                f"{done.stdout}\n{done.stderr}"
-            )
-        return done
 
     def start(self, only: str = "") -> str:
         """Start it, or the named services of it; returns what was printed."""
@@ -175,22 +130,6 @@ class Platform:
             return state.is_running and state.pid != old_pid and self.is_ready(service)
 
         wait_for(restarted, timeout, f"{service} to be restarted")
-
-    def warehouse(self, timeout: float = 30.0) -> Warehouse:
-        """A client of StarRocks."""
-        return warehouse_of(self.context, timeout=timeout)
-
-    def sql(self, query: str) -> list[dict[str, Any]]:
-        """Rows of a statement on 9030."""
-        return self.warehouse().query(query)
-
-    def state_sql(self, query: str) -> list[dict[str, Any]]:
-        """Rows of a statement on the state in PostgreSQL."""
-        import psycopg
-        from psycopg.rows import dict_row
-
-        with psycopg.connect(dsn(self.context), row_factory=dict_row) as connection:
-            return connection.execute(query.encode()).fetchall()
 
     def log(self, service: str) -> str:
         """The current log of a service."""
