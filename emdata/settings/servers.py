@@ -77,6 +77,11 @@ class ServerSettings(ContainerSettings):
         validation_alias=names("flink_metrics_port"),
         description="Flink Prometheus reporter: JobManager here, TaskManager at the next port",
     )
+    watchdog_metrics_port: Port = Field(
+        8011,
+        validation_alias=names("watchdog_metrics_port"),
+        description="watchdog: metrics of lost Flink jobs and of Dagster's runs",
+    )
     flink_jobmanager_heap_mb: int = Field(
         192,
         ge=128,

@@ -247,14 +247,16 @@ def db_connect(
 
 def watchdog() -> None:
     """Bring back Flink jobs that the cluster lost, until stopped."""
+    from emdata.clock import SystemClock
     from emdata.telemetry import configure_logging
     from runtime.context import load_context
+    from runtime.observing import observed
     from runtime.watchdog import missing_jobs, watch
 
     context = load_context()
     configure_logging("watchdog", context.settings.log_level)
     jobs_file, port = context.paths.flink_jobs_file, context.settings.flink_rest_port
-    watch(lambda: missing_jobs(jobs_file, port))
+    watch(observed(context, SystemClock(), lambda: missing_jobs(jobs_file, port)))
 
 
 def _start_containers(settings: Settings, only: str) -> None:

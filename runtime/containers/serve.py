@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
+from emdata.clock import SystemClock
 from emdata.errors import ServiceError, SettingError, WarehouseError
 from emdata.telemetry import get_logger
 from emdata.warehouse import Warehouse
 from runtime import models, tasks
 from runtime.containers.rescale import follow_taskmanagers
 from runtime.context import Context
+from runtime.observing import observed
 from runtime.services import dagster, flink, starrocks
 from runtime.services.base import Service
 from runtime.topics import create_topics
@@ -74,7 +76,10 @@ def open_warehouse(context: Context) -> None:
 
 
 def deploy_and_watch(context: Context) -> None:
-    """Deploy the Flink jobs, then bring back what is lost and follow the TaskManagers."""
+    """Deploy the Flink jobs, then bring back what is lost and follow the TaskManagers.
+
+    Serves the watchdog's metrics meanwhile.
+    """
     flink.prepare(context)
     wait = ("--wait", str(DEPLOY_WAIT_S))
     command = [sys.executable, "-m", "runtime", "flink", "deploy", *wait]
@@ -89,7 +94,7 @@ def deploy_and_watch(context: Context) -> None:
             follow_taskmanagers(settings, jobs_file)
         return missing
 
-    watch(look)
+    watch(observed(context, SystemClock(), look))
 
 
 def _dagster_code(context: Context) -> None:

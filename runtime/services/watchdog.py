@@ -17,6 +17,7 @@ def service(context: Context) -> Service:
         command=(sys.executable, "-m", "runtime", "watchdog"),
         probe=lambda: probe(context),
         needs=("jobs",),
+        ports={"EMDATA_WATCHDOG_METRICS_PORT": context.settings.watchdog_metrics_port},
         stop_stage=3,
         stop_within=5,
     )

@@ -73,5 +73,5 @@ def test_development_tools_share_the_versions_of_the_platform() -> None:
 def test_jars_are_pinned_once_each_with_a_checksum() -> None:
     jars = read_jar_lock(REQUIREMENTS / "jars.lock")
 
-    assert {jar.folder for jar in jars} == {"kafka", "flink", "web"}
+    assert {jar.folder for jar in jars} == {"agents", "kafka", "flink", "web"}
     assert any(jar.coordinate.startswith("org.apache.kafka:kafka_2.13:") for jar in jars)
