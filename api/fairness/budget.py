@@ -9,6 +9,7 @@ is spent than the bucket gave in these and two leases before: at most 5 % too mu
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,10 @@ from api.access.caller import Policy
 
 LEASE_SECONDS = 1.5
 """2.5 % of the minute that rates are stated for."""
+GROW_SECONDS = 0.5
+"""A lease that is half spent sooner than this was too small: the next one is twice as large."""
+REST_SECONDS = 0.1
+"""How long a bucket that was found empty is left to fill, give or take a half."""
 Limit = Literal["minute", "day"]
 DAY_SECONDS = 86_400
 
@@ -120,7 +125,7 @@ class Account:
         returned = 0
         if self.tokens and now >= self.expires:
             returned, self.tokens, self.size = self.tokens, 0, max(1, self.size // 2)
-        elif self.is_asked and not self.tokens:
+        elif self.is_asked and (not self.tokens or now - self._seen < GROW_SECONDS):
             self.size = min(self.budget.largest_lease, self.size * 2)
         self.size = min(self.size, self.budget.largest_lease)
         tokens = self.size + self.waiting if self.is_asked else 0
@@ -134,14 +139,26 @@ class Account:
         self._left, self._seen = grant.left, now
         self._day_left, self._day_ends = grant.day_left, now + grant.day_seconds
         self.local_level = None
-        if grant.tokens or not want.tokens:
+        if grant.tokens >= want.tokens:
             return
+        # What it gave is spent first; then nothing is asked for until some has come together:
+        # a flood would otherwise cost a call for every token that drops in.
         if grant.day_left <= 0:
             self._refused, wait = "day", min(grant.day_seconds, 60.0)
         else:
-            self._refused, wait = "minute", _seconds(1 - grant.left, self.budget.rate)
+            self._refused = "minute"
+            wait = max(_seconds(1 - grant.left, self.budget.rate), self._rest())
         # Whoever changes a policy, or gives tokens back, is noticed within these seconds.
         self._refused_until = now + min(wait, LEASE_SECONDS)
+
+    def _rest(self) -> float:
+        """Return how long to leave an empty bucket: never so long that it would run over.
+
+        It differs from time to time, or one of several processes would always come second.
+        """
+        fills = _seconds(self.budget.burst, self.budget.rate)
+        spread = random.uniform(0.5, 1.5)  # noqa: S311 - nothing is kept secret by it
+        return min(REST_SECONDS * spread, fills / 2)
 
     def take_locally(self, workers: int, now: float, day: int) -> bool:
         """Spend a token of this process's part of the budget, because nobody can be asked."""
@@ -172,7 +189,8 @@ class Account:
         if is_allowed:
             seconds = _seconds(burst - level, rate)
         else:
-            seconds = day_seconds if self._refused == "day" else _seconds(1 - level, rate)
+            seconds = max(_seconds(1 - level, rate), self._refused_until - now)
+            seconds = day_seconds if self._refused == "day" else seconds
         remaining = int(level) if is_allowed else 0
         day_remaining = max(0, self._day_left + self.tokens - self.spent)
         return Decision(is_allowed, self._refused, seconds, remaining, day_remaining, day_seconds)

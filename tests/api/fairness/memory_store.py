@@ -11,15 +11,16 @@ from emdata.errors import StateUnavailable
 
 
 class MemoryStore:
-    """Buckets by the given clock; ``is_away`` makes every call fail."""
+    """Buckets by the given clock; ``is_away`` makes every call fail. given: wants answered."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float, int]] = {}
-        self.is_away, self.calls = False, 0
+        self.is_away, self.calls, self.given = False, 0, 0
 
     def give(self, want: Want) -> Grant:
         """Return what a bucket gives now."""
+        self.given += 1
         now, budget = self._clock.monotonic(), want.budget
         tokens, at, used = self._buckets.get(want.key, (float(budget.burst), now, 0))
         tokens = min(budget.burst, tokens + want.returned + budget.rate * (now - at))

@@ -109,15 +109,52 @@ def test_an_empty_bucket_is_asked_again_only_when_it_may_have_something() -> Non
     world = Processes(1, Budget(rate=0.5, burst=5, per_day=NEVER))
     while world.ask(0):
         pass
-    calls, account = world.store.calls, world.accounts[0]
+    calls, account = world.store.given, world.accounts[0]
     for _ in range(1000):
         assert account.take(world.clock.monotonic()) is False
-    assert world.store.calls == calls
+    assert world.store.given == calls
     decision = account.decision(False, world.clock.monotonic())
     assert decision.limit == "minute"
     assert 0 < decision.seconds <= 2.0
     world.clock.advance(2.0)
     assert world.ask(0)
+
+
+@pytest.mark.parametrize("pace", [0.02, 0.001])
+def test_who_asks_steadily_costs_a_call_each_half_second_and_no_more(pace: float) -> None:
+    world = Processes(1, Budget(rate=10_000.0, burst=100_000, per_day=NEVER))
+    for _ in range(int(10 / pace)):
+        world.clock.advance(pace)
+        assert world.ask(0)
+    growing = 20
+    assert world.store.given <= 10 / 0.5 + growing
+
+
+def test_a_flood_of_an_empty_bucket_costs_few_calls_and_gets_all_that_drops_in() -> None:
+    world = Processes(1, Budget(rate=200.0, burst=200, per_day=NEVER))
+    for _ in range(10_000):
+        world.clock.advance(0.001)
+        world.ask(0)
+    assert world.store.given <= 250
+    assert 200 + 200 * 10 * 0.97 <= len(world.spent_at) <= 200 + 200 * 10
+
+
+def test_an_empty_bucket_is_never_left_until_it_runs_over() -> None:
+    world = Processes(1, Budget(rate=100.0, burst=2, per_day=NEVER))
+    for _ in range(10_000):
+        world.clock.advance(0.001)
+        world.ask(0)
+    assert len(world.spent_at) >= 100 * 10 * 0.9
+
+
+def test_processes_that_ask_alike_share_an_empty_bucket() -> None:
+    world = Processes(3, Budget(rate=200.0, burst=200, per_day=NEVER))
+    got = [0, 0, 0]
+    for _ in range(20_000):
+        world.clock.advance(0.001)
+        for process in range(3):
+            got[process] += world.ask(process)
+    assert min(got) > sum(got) / 3 * 0.6, got
 
 
 def test_a_day_that_is_used_up_says_so_and_until_when() -> None:
