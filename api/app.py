@@ -19,6 +19,7 @@ from api.caching.early import EarlyAnswers
 from api.context import Api
 from api.fairness.layer import EarlyRefusal, FairnessLayer
 from api.formats.compression import Compression
+from api.methods import Methods
 from api.problems import add_handlers
 from api.serving.connections import LIMITS, connection_limits
 from api.serving.sizes import Sizes
@@ -87,7 +88,7 @@ def layers(parts: Api) -> list[Middleware]:
     """Return what surrounds every route, outermost first.
 
     Usage, security headers, early refusal, sizes, identity (who calls), fairness (what they may),
-    answers that are kept, compression.
+    HEAD and OPTIONS, answers that are kept, compression.
     """
     settings = parts.settings
     fairness, usage = parts.fairness, parts.usage
@@ -104,6 +105,7 @@ def layers(parts: Api) -> list[Middleware]:
         Middleware(Sizes, body_bytes=settings.api_body_bytes),
         Middleware(Gate, access=parts.access, is_every_request_audited=settings.audit_logging),
         Middleware(FairnessLayer, fairness=fairness),
+        Middleware(Methods),
         Middleware(EarlyAnswers, answers=parts.answers),
         Middleware(Compression),
     ]

@@ -11,11 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.methods import allowed_methods
 from emdata.errors import EmdataError, StateUnavailable, WarehouseError, WarehouseUnavailable
 from emdata.telemetry import get_logger
 
 log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
+METHOD_NOT_ALLOWED = 405
 TYPES: dict[str, tuple[int, str]] = {
     "bad-parameter": (400, "A parameter cannot be used"),
     "bad-body": (422, "The body cannot be used"),
@@ -152,11 +154,15 @@ async def _validation(_request: Request, error: Exception) -> Response:
     return Problem(kind, f"{first['where']}: {first['what']}", errors=errors).response()
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     kinds = {status: kind for kind, (status, _) in reversed(TYPES.items())}
     kind = kinds.get(error.status_code, "bad-parameter" if error.status_code < 500 else "internal")
-    return Problem(kind, str(error.detail), headers=error.headers).response()
+    headers, detail = dict(error.headers or {}), str(error.detail)
+    if error.status_code == METHOD_NOT_ALLOWED:
+        headers["Allow"] = allowed = allowed_methods(request.scope)
+        detail = f"{request.method} is not served here; allowed: {allowed}"
+    return Problem(kind, detail, headers=headers).response()
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

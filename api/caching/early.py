@@ -17,7 +17,6 @@ from api.caching.answers import PLACE, Answers, Mark, is_known, not_changed
 from api.caching.store import Kept
 from api.usage.notes import notes_of
 
-_METHODS = ("GET", "HEAD")
 # What an answer depends on beside its address and its caller.
 _HEADERS = frozenset({b"accept", b"accept-encoding", b"host"})
 # With these the route decides.
@@ -35,7 +34,7 @@ class EarlyAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http" or scope["method"] not in _METHODS:
+        if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
         key, condition = _key(scope)
@@ -76,7 +75,6 @@ def _key(scope: Scope) -> tuple[Hashable, bytes]:
         return None, b""
     condition = b""
     parts: list[object] = [
-        scope["method"],
         scope["scheme"],
         scope.get("raw_path") or scope["path"],
         scope["query_string"],

@@ -71,7 +71,7 @@ class Compression:
             return
         accepted = next((v for k, v in scope["headers"] if k == b"accept-encoding"), b"")
         coding = coding_of(accepted.decode("latin-1")) if accepted else None
-        await self._app(scope, receive, _Answer(send, coding, scope["method"]))
+        await self._app(scope, receive, _Answer(send, coding))
 
 
 def coding_of(accept: str) -> str | None:
@@ -92,8 +92,8 @@ def coding_of(accept: str) -> str | None:
 class _Answer:
     """Sends one answer. Its start waits for the first piece, which tells whether there are more."""
 
-    def __init__(self, send: Send, coding: str | None, method: str) -> None:
-        self._send, self._coding, self._method = send, coding, method
+    def __init__(self, send: Send, coding: str | None) -> None:
+        self._send, self._coding = send, coding
         self._start: Message | None = None
         self._compressor: Compressor | None = None
         self._is_plain = False
@@ -115,7 +115,7 @@ class _Answer:
         if can_be:
             headers.add_vary_header("Accept-Encoding")
         self._start = {**message, "headers": headers.raw}
-        has_body = message["status"] not in (204, 206, 304) and self._method != "HEAD"
+        has_body = message["status"] not in (204, 206, 304)
         if not can_be or self._coding is None or not has_body:
             await self._as_it_is()
 

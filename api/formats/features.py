@@ -12,22 +12,20 @@ from api.catalog.model import Collection
 from emdata.contracts.base import key_text
 
 
-def feature(collection: Collection, columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    """Return a row as a GeoJSON feature; instants are RFC 3339 in UTC with ``Z``."""
-    values = dict(zip(columns, row, strict=True))
+def feature(collection: Collection, values: dict[str, Any], shown: Sequence[str]) -> dict[str, Any]:
+    """Return a record as a GeoJSON feature with the properties ``shown``.
+
+    values: of all of the collection's properties; the id and the geometry are made of them.
+    """
     known = collection.by_name
-    geometry = geometry_of(collection, values)
     hidden = _geometry_columns(collection)
-    properties = {
-        name: json_value(value, known[name].type)
-        for name, value in values.items()
-        if name not in hidden
-    }
     return {
         "type": "Feature",
         "id": item_id(collection, values),
-        "geometry": geometry,
-        "properties": properties,
+        "geometry": geometry_of(collection, values),
+        "properties": {
+            name: json_value(values[name], known[name].type) for name in shown if name not in hidden
+        },
     }
 
 

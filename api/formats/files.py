@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from api.formats.answer import StreamAnswer
 from api.formats.ranges import Part, part_of
+from api.methods import is_head
 from api.problems import Problem
 from emdata.bulk.manifest import BulkFile
 from emdata.bulk.shelf import PIECE, Shelf
@@ -26,7 +27,7 @@ async def file_answer(
     and OSError when the storage cannot be read.
     """
     tag = f'"{file.sha256}"'
-    part = part_of(request.headers, file.bytes, tag)
+    part = part_of(request.headers, file.bytes, tag, is_head=is_head(request))
     digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
     headers = {
         "Content-Type": file.media_type,
@@ -47,7 +48,7 @@ async def file_answer(
     headers["Content-Length"] = str(part.end - part.start)
     if part.status == 206:
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{file.bytes}"
-    if request.method == "HEAD":
+    if is_head(request):
         return Response(status_code=part.status, headers=headers)
     pieces = await _opened(shelf, file, part)
     return StreamAnswer(pieces, part.status, headers)

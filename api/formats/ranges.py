@@ -20,18 +20,18 @@ class Part:
     end: int
 
 
-def part_of(headers: Headers, size: int, tag: str) -> Part:
+def part_of(headers: Headers, size: int, tag: str, *, is_head: bool = False) -> Part:
     """Return what a request asks of a file with ``size`` bytes and the ETag ``tag``.
 
     Status 304: the caller has it. 416: the range lies behind the end. Several ranges, another
-    unit, a range that cannot be read, and one of another state of the file: all of the file.
+    unit, a range that cannot be read, one of another state of the file, and HEAD: all of the file.
     """
     if is_known(headers.getlist("if-none-match"), tag):
         return Part(304, 0, 0)
     whole = Part(200, 0, size)
     match = _RANGE.match(headers.get("range", ""))
     condition = headers.get("if-range")
-    if match is None or (condition is not None and condition.strip() != tag):
+    if is_head or match is None or (condition is not None and condition.strip() != tag):
         return whole
     first, last = match[1], match[2]
     if not first and not last:

@@ -131,11 +131,6 @@ async def file(
     return await _stored(file_answer(request, api.shelf, chosen, _headers(found)))
 
 
-router.add_api_route(
-    "/bulk/{dataset}/{day}/{file}", file, methods=["HEAD"], include_in_schema=False
-)
-
-
 async def _manifest(api: Api, dataset: str, day: str, caller: Caller) -> Manifest:
     collection = _offered(api, dataset, caller)
     try:

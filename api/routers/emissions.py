@@ -176,6 +176,6 @@ async def submit(
         raise Problem(
             "method-not-allowed",
             f"{collection.id} takes no items; allowed: {taken}",
-            headers={"Allow": "GET"},
+            headers={"Allow": "GET, HEAD, OPTIONS"},
         )
     return await submitted(request, api, caller, Form(record), idempotency_key)

@@ -12,11 +12,12 @@ from starlette.responses import Response
 from api.access.caller import Caller
 from api.access.visibility import row_scope, visible_collection
 from api.context import Api, TheApi, TheCaller
-from api.formats.answer import export
+from api.formats.answer import export, headers_of
 from api.formats.model import Document, Row
 from api.formats.negotiate import FORMATS, formats_of, negotiate
 from api.formats.origin import origin_of
 from api.links import base_url, link
+from api.methods import is_head, without_body
 from api.problems import Problem, documented
 from api.query.model import Filter, ItemsQuery
 from api.query.openapi import ITEMS_PARAMETERS
@@ -65,11 +66,6 @@ async def export_items(
     matched = await _checked(api, query, scope, caller)
     most = caller.policy.rows_per_export
     statement = items_statement(replace(query, limit=most), scope)
-    batches = api.reader.stream(
-        statement, seconds=caller.policy.export_seconds, priority=caller.policy.priority
-    )
-    noted = _noted(request, form.name, _at_most(batches, most))
-    started = await _started(noted)
     here = f"{base_url(request, api.settings)}/collections/{collection.id}"
     document = Document(
         collection=collection,
@@ -83,7 +79,13 @@ async def export_items(
         ),
         number_matched=matched,
     )
-    return export(form, document, started)
+    if is_head(request):
+        return without_body(headers_of(form, document))
+    batches = api.reader.stream(
+        statement, seconds=caller.policy.export_seconds, priority=caller.policy.priority
+    )
+    noted = _noted(request, form.name, _at_most(batches, most))
+    return export(form, document, await _started(noted))
 
 
 async def _checked(

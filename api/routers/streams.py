@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from api.access.caller import Caller
 from api.access.visibility import row_scope, visible, visible_collection
-from api.catalog.model import Collection
 from api.context import Api, TheApi, TheCaller
+from api.methods import is_head, without_body
 from api.problems import Problem, documented
 from api.query.model import ItemsQuery
 from api.query.openapi import ITEMS_PARAMETERS
 from api.query.parameters import asked_of
-from api.query.statement import columns_of
 from api.streams.following import Follower
 from api.streams.matching import matcher
 from api.streams.position import Position
@@ -27,6 +26,8 @@ from api.streams.rendering import Renderer, event, message
 from api.streams.session import Ending, Form, Session
 
 router = APIRouter(tags=["streams"])
+EVENTS = "text/event-stream"
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 SEND_SECONDS = 30.0
 """A listener that takes nothing for so long is cut off; it resumes by its last event's id."""
 ONLY_TABLES = frozenset(
@@ -52,7 +53,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events: open, item, heartbeat, status, gap, end",
         "content": {
-            "text/event-stream": {
+            EVENTS: {
                 "schema": {"type": "string"},
                 "examples": {"a": {"value": EXAMPLE}},
             }
@@ -81,24 +82,9 @@ async def stream(
     """Send each record as a GeoJSON feature in an event named ``item``, seconds before it lands."""
     query = _asked(api, collection_id, caller, request.query_params.multi_items())
     start = None if last_event_id is None else Position.parse(last_event_id)
-    stack = ExitStack()
-    with stack:
-        stack.enter_context(api.hub.admitted(caller))
-        follower = await api.hub.follow(_topic(query), start)
-        kept = stack.pop_all()
-    renderer = Renderer(_shown(query))
-    form = Form(renderer.event, event, b"".join)
-    session = _session(api, caller, query, follower, form, Ending(limit, seconds))
-
-    async def events() -> AsyncIterator[bytes]:
-        with kept:
-            async for part in session.events():
-                yield part
-
-    # Its own pings are comments, which a browser's EventSource never shows; ours are events.
-    return EventSourceResponse(
-        events(), ping=0, send_timeout=SEND_SECONDS, headers={"X-Accel-Buffering": "no"}
-    )
+    if is_head(request):
+        return without_body({"Content-Type": EVENTS, **HEADERS})
+    return _Stream(api, caller, query, start, Ending(limit, seconds))
 
 
 @router.websocket("/collections/{collection_id}/socket")
@@ -117,7 +103,7 @@ async def socket(
     with api.hub.admitted(caller):
         follower = await api.hub.follow(_topic(query), start)
         await websocket.accept()
-        renderer = Renderer(_shown(query))
+        renderer = Renderer(query.collection, query.properties)
         form = Form(lambda entry: [renderer.message(entry)], _messages, _joined)
         session = _session(api, caller, query, follower, form, Ending(limit, seconds))
         try:
@@ -127,6 +113,33 @@ async def socket(
             await websocket.close()
         except WebSocketDisconnect:
             return
+
+
+class _Stream(Response):
+    """Events of a listener, who is counted and follows from when they are sent until they end."""
+
+    def __init__(
+        self, api: Api, caller: Caller, query: ItemsQuery, start: Position | None, ending: Ending
+    ) -> None:
+        super().__init__()
+        self._api, self._caller, self._query = api, caller, query
+        self._start, self._ending = start, ending
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them. Raises Problem before the first is sent."""
+        api, query = self._api, self._query
+        with api.hub.admitted(self._caller):
+            follower = await api.hub.follow(_topic(query), self._start)
+            renderer = Renderer(query.collection, query.properties)
+            form = Form(renderer.event, event, b"".join)
+            session = _session(api, self._caller, query, follower, form, self._ending)
+            async with aclosing(session.events()) as events:
+                # Its own pings are comments, which a browser's EventSource never shows; ours are
+                # events.
+                answer = EventSourceResponse(
+                    events, ping=0, send_timeout=SEND_SECONDS, headers=HEADERS
+                )
+                await answer(scope, receive, send)
 
 
 def _messages(name: str, data: dict[str, Any], position: str) -> list[str]:
@@ -146,15 +159,6 @@ def _asked(
         streamed = ", ".join(one.id for one in visible(api.catalog, caller) if one.is_dataset)
         raise Problem("not-found", f"{collection.id} is no stream; streams: {streamed}")
     return asked_of(collection, given, without=ONLY_TABLES, others=OURS).query
-
-
-def _shown(query: ItemsQuery) -> Collection:
-    """Return the collection with the properties that were asked for, and what places a feature."""
-    collection = query.collection
-    kept = {*columns_of(query), *collection.key}
-    return replace(
-        collection, properties=tuple(one for one in collection.properties if one.name in kept)
-    )
 
 
 def _topic(query: ItemsQuery) -> str:

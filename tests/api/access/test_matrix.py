@@ -59,7 +59,6 @@ TABLE: dict[str, Rule] = {
     "GET /bulk/{dataset}": Rule.READ,
     "GET /bulk/{dataset}/{day}": Rule.READ,
     "GET /bulk/{dataset}/{day}/{file}": Rule.READ,
-    "HEAD /bulk/{dataset}/{day}/{file}": Rule.READ,
     "GET /sources": Rule.OPEN,
     "GET /ledger": Rule.OPEN,
     "GET /usage": Rule.KNOWN,
@@ -185,6 +184,22 @@ def test_fault_40_each_role_is_let_to_its_routes_and_to_no_other(world: World, r
         )
         if not is_right:
             wrong[name] = (answer.status, wanted, answer.body[:120])
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("role", ["anonymous", "member", "writer", "admin", "revoked"])
+@pytest.mark.parametrize("collection", [PUBLIC_ONE, OWNED])
+def test_fault_40_head_is_answered_as_get_is(world: World, role: str, collection: str) -> None:
+    wrong = {}
+    for name in TABLE:
+        method, _, path = name.partition(" ")
+        if method == "GET" and not path.endswith("/stream"):  # Kafka is away here
+            there = address(path, collection)
+            head, get = ask(world, "HEAD", there, role), ask(world, "GET", there, role)
+            kinds = [{k.lower(): v for k, v in one.headers.items()} for one in (head, get)]
+            same = [(one["content-type"], one.get("etag")) for one in kinds]
+            if head.status != get.status or head.body or same[0] != same[1]:
+                wrong[name] = (head.status, get.status, *same)
     assert wrong == {}
 
 

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import fromstring
 import httpx2
 import polars as pl
 import psycopg
+import pyogrio.raw
 import pytest
 import shapely
 import zstandard
@@ -280,6 +281,25 @@ def test_head_says_what_a_download_would_bring(built: World) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["content-length"] == str(file["bytes"])
     assert answer.headers["accept-ranges"] == "bytes"
+
+
+def test_head_of_an_export_says_what_it_would_be_and_reads_nothing(world: World) -> None:
+    path, given = world.url + EXPORT, {"f": "csv"}
+    whole, head = world.client.get(path, params=given), world.client.head(path, params=given)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-disposition", "emdata-simulated", "link"):
+        assert head.headers[name] == whole.headers[name]
+    assert "content-length" not in head.headers
+    refused = world.client.head(path, params={"nonsense": "1"})
+    assert (refused.status_code, refused.content) == (400, b"")
+
+
+def test_gdal_reads_the_end_of_a_bulk_file_over_http(built: World) -> None:
+    file = next(one for one in built.get(BULK).json()["files"] if one["name"].endswith(".csv.gz"))
+    path = f"/vsigzip//vsicurl/{file['href']}"
+    meta, _, _, fields = pyogrio.raw.read(f"CSV:{path}", read_geometry=False)
+    assert "alert_id" in meta["fields"]
+    assert len(fields[0]) == COUNT
 
 
 TRAVERSALS = [
