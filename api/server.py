@@ -67,13 +67,11 @@ def parts_of(settings: Settings) -> Api:
         engine=engine,
         clock=clock,
         is_simulated=paths.mode == "simulator",
-        hub=Hub(TailConfig(settings.kafka_servers), HubLimits()),
+        hub=Hub(TailConfig(settings.kafka), HubLimits()),
         access=Access.of(paths, engine, clock, credentials.audit_key),
         fairness=Fairness.of(settings, dsn, clock),
         usage=Usage.of(paths, credentials.api_push_key),
-        door=Door(
-            (f"http://{settings.manager_host}:{settings.manager_port}",), credentials.api_push_key
-        ),
+        door=Door(settings.manager_urls, credentials.api_push_key),
         shelf=Shelf.of(paths),
         assets=Assets.of(paths),
     )

@@ -246,7 +246,7 @@ class _Deployment:
         self._cancel_strays(cluster, alive)
         direct = [s for s in todo if s.action not in {Action.REBUILD, Action.REMOVE}]
         self._submit_all(cluster, tables, direct)
-        offsets = Offsets(self.settings.kafka_servers)
+        offsets = Offsets(self.settings.kafka)
         rebuild = Rebuild(
             cluster,
             tables,
@@ -282,7 +282,7 @@ class _Deployment:
         missing = tables.missing(sorted(raw))
         if missing:
             problems.append(f"no table in raw_data: {', '.join(missing)}; run `emdata migrate`")
-        missing = Offsets(self.settings.kafka_servers).missing(sorted(topics))
+        missing = Offsets(self.settings.kafka).missing(sorted(topics))
         if missing:
             problems.append(f"no topic in Kafka: {', '.join(missing)}; run `emdata start`")
         if problems:

@@ -7,6 +7,7 @@ from typing import Any
 
 from emdata.errors import TransientError
 from emdata.telemetry import get_logger
+from emdata.transport.kafka import KafkaAddress, client_options, servers_of
 
 log = get_logger(__name__)
 _TIMEOUT_S = 10.0
@@ -21,8 +22,8 @@ class KafkaUnavailable(TransientError):
 class Offsets:
     """Reads positions without joining a group, so that Flink's own readers are not disturbed."""
 
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
+    def __init__(self, kafka: KafkaAddress) -> None:
+        self._kafka, self._servers = kafka, servers_of(kafka)
 
     def missing(self, topics: Iterable[str]) -> list[str]:
         """Return those of the topics that do not exist."""
@@ -62,7 +63,7 @@ class Offsets:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        admin = AdminClient(client_options(self._kafka, log_level=0))
         for group, future in admin.delete_consumer_groups(
             list(groups), request_timeout=_TIMEOUT_S
         ).items():
@@ -97,7 +98,7 @@ class Offsets:
 
         return Consumer(
             {
-                "bootstrap.servers": self._servers,
+                **client_options(self._kafka),
                 "group.id": group,
                 "enable.auto.commit": False,
                 "socket.timeout.ms": int(_TIMEOUT_S * 1000),

@@ -27,6 +27,7 @@ from emdata.derive.flink import (
 )
 from emdata.errors import ContractError, SettingError
 from emdata.settings import Settings
+from emdata.transport.kafka import KafkaAddress
 from flink_jobs.windows import (
     HASH_LENGTH,
     WindowTable,
@@ -169,7 +170,7 @@ class _Builder:
             tables=names,
             groups=groups,
             neutral=_landing_setup(records, "", _NOWHERE, groups),
-            setup=_landing_setup(records, self._settings.kafka_servers, self._target, groups),
+            setup=_landing_setup(records, self._settings.kafka, self._target, groups),
             inserts=tuple(landing_insert_sql(record) for record in records),
             plan_config=self._plan_config(),
         )
@@ -196,13 +197,13 @@ class _Builder:
             records[dataset].dataset.topic: f"emdata-{name}-{job_hash[:HASH_LENGTH]}-{dataset}"
             for dataset in datasets
         }
-        servers = self._settings.kafka_servers
+        kafka = self._settings.kafka
         parts = _Parts(
             datasets=datasets,
             tables=tuple(table.physical(job_hash) for table in tables),
             groups=groups,
             neutral=neutral,
-            setup=_window_setup(tables, records, servers, self._target, groups, job_hash),
+            setup=_window_setup(tables, records, kafka, self._target, groups, job_hash),
             inserts=inserts,
             plan_config=plan_config,
         )
@@ -264,11 +265,14 @@ class _Builder:
 
 
 def _landing_setup(
-    records: list[type[Record]], servers: str, target: StarRocksTarget, groups: Mapping[str, str]
+    records: list[type[Record]],
+    kafka: KafkaAddress,
+    target: StarRocksTarget,
+    groups: Mapping[str, str],
 ) -> tuple[str, ...]:
     statements: list[str] = []
     for record in records:
-        statements.append(source_table_sql(record, servers, groups[record.dataset.topic]))
+        statements.append(source_table_sql(record, kafka, groups[record.dataset.topic]))
         statements.append(sink_table_sql(record, target))
     return tuple(statements)
 
@@ -276,7 +280,7 @@ def _landing_setup(
 def _window_setup(
     tables: list[WindowTable],
     records: Mapping[str, type[Record]],
-    servers: str,
+    kafka: KafkaAddress,
     target: StarRocksTarget,
     groups: Mapping[str, str],
     job_hash: str,
@@ -285,7 +289,7 @@ def _window_setup(
     for dataset in sorted({table.dataset for table in tables}):
         record = records[dataset]
         statements.append(
-            source_table_sql(record, servers, groups.get(record.dataset.topic, ""), committed=False)
+            source_table_sql(record, kafka, groups.get(record.dataset.topic, ""), committed=False)
         )
     for table in tables:
         physical = table.physical(job_hash) if job_hash else table.name
@@ -308,9 +312,9 @@ def landing_sql(record: type[Record], settings: Settings) -> str:
         settings.starrocks_http_port,
         settings.starrocks_user,
     )
-    servers = settings.kafka_servers
+    kafka = settings.kafka
     statements = (
-        source_table_sql(record, servers, landing_group_id(record)),
+        source_table_sql(record, kafka, landing_group_id(record)),
         sink_table_sql(record, target),
         landing_insert_sql(record),
     )

@@ -41,7 +41,7 @@ def _missing(settings: Settings) -> str:
         tables = WindowTables(warehouse, ()).missing(contracts())
         if tables:
             return f"no table raw_data.{tables[0]}; run `emdata migrate`"
-        topics = Offsets(settings.kafka_servers).missing(
+        topics = Offsets(settings.kafka).missing(
             record.dataset.topic for record in contracts().values()
         )
         return f"no topic {topics[0]}" if topics else ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from emdata.errors import ServiceError
 from emdata.settings import Settings
+from emdata.transport.kafka import client_options
 
 _TIMEOUT_S = 5.0
 
@@ -29,14 +30,14 @@ def consumer_lag(settings: Settings) -> list[Lag]:
 
     from stream_manager.control.committed import committed_offsets
 
-    admin = AdminClient({"bootstrap.servers": settings.kafka_servers, "log_level": 0})
+    admin = AdminClient(client_options(settings.kafka, log_level=0))
     sums: dict[tuple[str, str], int] = {}
     try:
         listed = admin.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
         topics = admin.list_topics(timeout=_TIMEOUT_S).topics
         places = [(name, number) for name, topic in topics.items() for number in topic.partitions]
         for group in (item.group_id for item in listed.valid):
-            committed = committed_offsets(settings.kafka_servers, group, places, _TIMEOUT_S)
+            committed = committed_offsets(settings.kafka, group, places, _TIMEOUT_S)
             newest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
             asked = {TopicPartition(*place): newest for place in committed}
             ends = admin.list_offsets(asked) if asked else {}

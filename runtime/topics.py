@@ -9,6 +9,7 @@ from emdata.contracts import contracts
 from emdata.derive.topics import TopicSpec, topic_specs
 from emdata.errors import ServiceError
 from emdata.settings import Settings
+from emdata.transport.kafka import client_options
 from flink_jobs.windows import endless_datasets, windowed_datasets
 
 _TIMEOUT_S = 20.0
@@ -41,7 +42,7 @@ def create_topics(settings: Settings) -> str:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    admin = AdminClient({"bootstrap.servers": settings.kafka_servers, "log_level": 0})
+    admin = AdminClient(client_options(settings.kafka, log_level=0))
     wanted = wanted_topics(settings)
     try:
         existing = set(admin.list_topics(timeout=_TIMEOUT_S).topics)

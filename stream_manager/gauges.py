@@ -91,7 +91,7 @@ async def keep_gauges(
         clock,
         streams=manager.status,
         dead_letters=partial(_waiting_letters, engine),
-        is_kafka_up=partial(broker_answers, settings.kafka_servers),
+        is_kafka_up=partial(broker_answers, settings.kafka),
     ).run()
 
 

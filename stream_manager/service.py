@@ -83,7 +83,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
     nearness = Nearness()
     nearness.start()
     lanes = Lanes(
-        settings.kafka_servers,
+        settings.kafka,
         claim.directory,
         settings.writer,
         settings.states,
@@ -104,7 +104,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         engine,
         clock,
         make_producer=lanes,
-        is_up=partial(broker_answers, settings.kafka_servers),
+        is_up=partial(broker_answers, settings.kafka),
         fence=claim.check,
         breaker=ControlConfig.from_settings(settings).new_destination(),
         nearest_km=nearness,
@@ -131,7 +131,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         config.buffer_directory.parent,
         engine,
         clock,
-        hold=partial(hold_client_log, engine=engine, servers=settings.kafka_servers, clock=clock),
+        hold=partial(hold_client_log, engine=engine, kafka=settings.kafka, clock=clock),
     )
     keeper = LedgerKeeper(
         intake,
@@ -140,7 +140,7 @@ async def serve(config: ServiceConfig, streams: Callable[[], Streams]) -> None:
         config.records,
         clock,
         is_simulated=config.is_simulated,
-        resend=partial(resend_from_topic, settings.kafka_servers),
+        resend=partial(resend_from_topic, settings.kafka),
         is_unfinished=clients.is_unfinished,
     )
     keeper.start()
@@ -210,7 +210,7 @@ def _redriver(
         SystemClock(),
         reparsers=reparsers_of(connectors, config.records),
         records=config.records,
-        redelivery=Redelivery(settings.kafka_servers),
+        redelivery=Redelivery(settings.kafka),
         config=RedriveConfig(
             writer=settings.writer,
             is_simulated=config.is_simulated,

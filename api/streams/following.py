@@ -10,6 +10,7 @@ from itertools import islice
 from api.streams.position import Position
 from api.streams.ring import Entry, Read, Ring
 from api.streams.tail import Tail, read_of
+from emdata.transport.kafka import KafkaAddress
 from stream_manager.derived.topic import Offsets, TopicReader
 
 CHUNK = 200
@@ -43,9 +44,14 @@ class Follower:
     """
 
     def __init__(
-        self, tail: Tail, ring: Ring, start: Position | None, servers: str, older: asyncio.Semaphore
+        self,
+        tail: Tail,
+        ring: Ring,
+        start: Position | None,
+        kafka: KafkaAddress,
+        older: asyncio.Semaphore,
     ) -> None:
-        self._tail, self._ring, self._servers, self._older = tail, ring, servers, older
+        self._tail, self._ring, self._kafka, self._older = tail, ring, kafka, older
         self.position = ring.position if start is None else start
         self._index: int | None = ring.next if start is None else None
 
@@ -112,7 +118,7 @@ class Follower:
         return entries
 
     def _read(self, start: Offsets, end: Offsets) -> list[Read | None]:
-        reader = TopicReader(self._servers, self._tail.topic)
+        reader = TopicReader(self._kafka, self._tail.topic)
         try:
             return [read_of(message) for message in islice(reader.read(start, end), OLDER)]
         finally:
@@ -131,7 +137,7 @@ class Follower:
         return found
 
     def _bounds(self) -> dict[int, tuple[int, int]]:
-        reader = TopicReader(self._servers, self._tail.topic)
+        reader = TopicReader(self._kafka, self._tail.topic)
         try:
             return reader.bounds()
         finally:

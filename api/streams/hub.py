@@ -55,7 +55,7 @@ class Hub:
             raise Problem("unavailable", detail, headers={"Retry-After": "5"})
         if self._older is None:
             self._older = asyncio.Semaphore(OLDER_AT_A_TIME)
-        return Follower(tail, ring, start, self._config.servers, self._older)
+        return Follower(tail, ring, start, self._config.kafka, self._older)
 
     @contextmanager
     def admitted(self, caller: Caller) -> Iterator[None]:

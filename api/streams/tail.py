@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from api.streams.position import Position
 from api.streams.ring import Read, Ring
 from emdata.telemetry import get_logger
+from emdata.transport.kafka import KafkaAddress, client_options
 
 log = get_logger(__name__)
 BATCH = 500
@@ -26,7 +27,7 @@ AGAIN_SECONDS = 1.0
 class TailConfig:
     """What a process keeps of each topic for listeners that fall behind."""
 
-    servers: str
+    kafka: KafkaAddress
     most: int = 5_000
     most_bytes: int = 16 << 20
 
@@ -93,7 +94,7 @@ class Tail:
     def _run(self) -> None:
         place: dict[int, int] = {}
         while not self._stopping.is_set():
-            consumer = _open(self._config.servers)
+            consumer = _open(self._config.kafka)
             try:
                 self._follow(consumer, place)
             except KafkaException as error:
@@ -160,12 +161,12 @@ def _partitions(consumer: Consumer, topic: str) -> set[int]:
     return set() if described is None or described.error else set(described.partitions)
 
 
-def _open(servers: str) -> Consumer:
+def _open(kafka: KafkaAddress) -> Consumer:
     quiet = logging.getLogger("librdkafka.tail")
     quiet.setLevel(logging.CRITICAL)  # what goes wrong is raised
     return Consumer(
         {
-            "bootstrap.servers": servers,
+            **client_options(kafka),
             "group.id": "emdata-api",  # asked for; offsets are never committed
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,

@@ -31,7 +31,7 @@ class Usage:
         process = secrets.token_hex(8)
         ledger = Ledger(process)
         manager = ManagerClient(
-            [f"http://{settings.manager_host}:{settings.manager_port}"],
+            settings.manager_urls,
             token=lambda: push_key,
             timeout=POST_SECONDS,
         )

@@ -10,6 +10,7 @@ import yaml
 
 from emdata.paths import Paths
 from emdata.settings import Settings
+from emdata.transport.postgres import postgres_security
 
 MODULE = "emergency_pipeline.definitions"
 POSTGRES_VARIABLE = "EMDATA_POSTGRES_PASSWORD"
@@ -114,4 +115,5 @@ def _database(settings: Settings) -> dict[str, Any]:
         "username": settings.postgres_user,
         "password": {"env": POSTGRES_VARIABLE},
         "db_name": settings.postgres_dagster_database,
+        "params": postgres_security(settings),
     }

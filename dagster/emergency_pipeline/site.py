@@ -38,8 +38,11 @@ class Site:
 
     @property
     def manager_url(self) -> str:
-        """Base address of the stream manager's ingest, health and status endpoints."""
-        return f"http://{self.settings.manager_host}:{self.settings.manager_port}"
+        """Base address of the stream manager's ingest, health and status endpoints.
+
+        Of active and standby with a comma between.
+        """
+        return ",".join(self.settings.manager_urls)
 
     @property
     def flink_url(self) -> str:

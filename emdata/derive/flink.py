@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from emdata.contracts.base import Record
 from emdata.derive.starrocks import RAW_DATABASE
 from emdata.derive.types import PRIMARY_KEY, columns_of
+from emdata.transport.kafka import KafkaAddress, servers_of
 
 PASSWORD_PLACEHOLDER = "${STARROCKS_PASSWORD}"  # noqa: S105 (stands for one)
 PARTITION_DISCOVERY = "60 s"
@@ -69,7 +70,9 @@ def table_sql(
     return f"CREATE TEMPORARY TABLE {quote(name)} (\n  {body}\n) WITH (\n  {settings}\n)"
 
 
-def kafka_options(topic: str, servers: str, group: str, *, committed: bool) -> dict[str, str]:
+def kafka_options(
+    topic: str, kafka: KafkaAddress, group: str, *, committed: bool
+) -> dict[str, str]:
     """Return the options of a Kafka source.
 
     ``committed`` starts from the group's committed offsets (earliest without any); otherwise
@@ -77,10 +80,12 @@ def kafka_options(topic: str, servers: str, group: str, *, committed: bool) -> d
     silent NULL would be a wrong number downstream. Fields may be absent, because older records
     in a topic lack the columns added since.
     """
+    security = {} if isinstance(kafka, str) else kafka.flink()
     return {
         "connector": "kafka",
         "topic": topic,
-        "properties.bootstrap.servers": servers,
+        "properties.bootstrap.servers": servers_of(kafka),
+        **{f"properties.{name}": value for name, value in security.items()},
         "properties.group.id": group,
         "properties.auto.offset.reset": "earliest",
         "properties.client.id.prefix": group,
@@ -144,10 +149,10 @@ def landing_group_id(record: type[Record]) -> str:
 
 
 def source_table_sql(
-    record: type[Record], servers: str, group: str, *, committed: bool = True
+    record: type[Record], kafka: KafkaAddress, group: str, *, committed: bool = True
 ) -> str:
     """Return the Kafka source table of a dataset."""
-    options = kafka_options(record.dataset.topic, servers, group, committed=committed)
+    options = kafka_options(record.dataset.topic, kafka, group, committed=committed)
     return table_sql(source_name(record), source_columns(record), options)
 
 

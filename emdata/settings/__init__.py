@@ -26,6 +26,8 @@ from emdata.settings.names import REPOSITORY
 from emdata.settings.platform import PlatformSettings
 from emdata.settings.servers import ServerSettings
 from emdata.settings.streams import StreamSettings
+from emdata.settings.transport import TransportSettings
+from emdata.transport.kafka import KafkaAccess
 
 __all__ = ["REPOSITORY", "Settings", "environment_names", "load_settings"]
 
@@ -38,6 +40,7 @@ class Settings(
     LetterSettings,
     ControlSettings,
     StreamSettings,
+    TransportSettings,
     ServerSettings,
     PlatformSettings,
 ):
@@ -60,6 +63,17 @@ class Settings(
     def kafka_servers(self) -> str:
         """Bootstrap servers of the Kafka in use."""
         return self.kafka_bootstrap_servers or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """The Kafka in use and how it is entered; raises SettingError for half a login."""
+        return KafkaAccess.of(self)
+
+    @property
+    def manager_urls(self) -> tuple[str, ...]:
+        """Base addresses of the stream manager: of the active one and its standbys."""
+        hosts = self.manager_host.split(",")
+        return tuple(f"http://{host.strip()}:{self.manager_port}" for host in hosts)
 
     @property
     def credentials_file(self) -> Path:

@@ -51,7 +51,7 @@ class ContainerSettings(BaseSettings):
     manager_host: str = Field(
         "127.0.0.1",
         validation_alias=names("manager_host"),
-        description="host of the stream manager",
+        description="host of the stream manager; of active and standby with a comma between",
     )
     simulator_host: str = Field(
         "127.0.0.1", validation_alias=names("simulator_host"), description="host of the simulator"

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from emdata.errors import StateUnavailable
+from emdata.transport.postgres import postgres_security
 
 if TYPE_CHECKING:
     from emdata.settings import Settings
@@ -29,6 +30,7 @@ def dsn_of(settings: Settings, password: str) -> str:
         host=settings.postgres_host,
         port=settings.postgres_port,
         database=settings.postgres_database,
+        query=postgres_security(settings),
     ).render_as_string(hide_password=False)
 
 

@@ -86,7 +86,7 @@ def replay(
         refuse("name a directory, or --from and the address of the copies")
     context = load_context()
     into = Into(
-        servers=context.settings.kafka_servers,
+        kafka=context.settings.kafka,
         is_simulated=context.paths.mode == "simulator",
         own_writers=frozenset() if own else _own_writers(context.settings.writer),
         states=context.settings.states,

@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 from emdata.errors import ServiceError
+from emdata.transport.kafka import client_options
 from runtime.context import Context
 from runtime.install import Java
 from runtime.services.base import LOOPBACK, NotReady, Service, require_port
@@ -132,7 +133,7 @@ def probe(context: Context) -> str:
         require_port(context.settings.kafka_port)
     admin = AdminClient(
         {
-            "bootstrap.servers": context.settings.kafka_servers,
+            **client_options(context.settings.kafka),
             "socket.timeout.ms": 3000,
             "log_level": 0,
         }

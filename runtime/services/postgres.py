@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from emdata.errors import ServiceError
+from emdata.transport.postgres import postgres_security
 from runtime.context import Context
 from runtime.services.base import LOOPBACK, NotReady, Service, require_port
 
@@ -62,10 +63,11 @@ def service(context: Context) -> Service:
 def dsn(context: Context, database: str | None = None) -> str:
     """A libpq connection string with the password; never print it."""
     settings = context.settings
+    security = "".join(f" {name}={value}" for name, value in postgres_security(settings).items())
     return (
         f"host={settings.postgres_host} port={settings.postgres_port} "
         f"user={settings.postgres_user} password={context.credentials.postgres_password} "
-        f"dbname={database or settings.postgres_database} connect_timeout=5"
+        f"dbname={database or settings.postgres_database} connect_timeout=5{security}"
     )
 
 

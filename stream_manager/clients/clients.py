@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from emdata.clock import Clock
+from emdata.transport.kafka import KafkaAddress
 from stream_manager.availability.fence import BufferInUse, Claim, claim
 from stream_manager.clients.client import client_buffers
 from stream_manager.delivery.producers import KafkaProducer, broker_answers
@@ -55,7 +56,7 @@ class ClientLog:
         self.claim.close()
 
 
-def hold_client_log(base: Path, engine: Engine, servers: str, clock: Clock) -> ClientLog:
+def hold_client_log(base: Path, engine: Engine, kafka: KafkaAddress, clock: Clock) -> ClientLog:
     """Take a client's buffer without opening it. Raises BufferInUse, OSError."""
     held = claim(base)
     intake = Intake(
@@ -67,8 +68,8 @@ def hold_client_log(base: Path, engine: Engine, servers: str, clock: Clock) -> C
         ),
         engine,
         clock,
-        make_producer=partial(KafkaProducer, servers, headers=HEADERS),
-        is_up=partial(broker_answers, servers),
+        make_producer=partial(KafkaProducer, kafka, headers=HEADERS),
+        is_up=partial(broker_answers, kafka),
         fence=held.check,
     )
     return ClientLog(base, held, intake)

@@ -27,6 +27,7 @@ from emdata.errors import SourceUnavailable, StateUnavailable
 from emdata.state import connect
 from emdata.state.clients import new_client, note_client
 from emdata.telemetry import get_logger
+from emdata.transport.kafka import KafkaAddress
 from stream_manager.availability.fence import sight
 from stream_manager.clients.client import client_buffers
 from stream_manager.clients.clients import ClientLog, first_free, hold_client_log
@@ -44,7 +45,7 @@ class DegradedConfig:
     name: str
     buffers: Path
     dsn: str
-    kafka_servers: str
+    kafka: KafkaAddress
     records: Mapping[str, type[Record]]
     is_simulated: bool
 
@@ -55,9 +56,7 @@ class DegradedWriter:
     def __init__(self, config: DegradedConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self._engine = connect(config.dsn)
-        self._hold = partial(
-            hold_client_log, engine=self._engine, servers=config.kafka_servers, clock=clock
-        )
+        self._hold = partial(hold_client_log, engine=self._engine, kafka=config.kafka, clock=clock)
         self._log: ClientLog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._run, name="degraded", daemon=True)

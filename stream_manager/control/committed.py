@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from emdata.transport.kafka import KafkaAddress, client_options
+
 Place = tuple[str, int]
 """Topic and partition."""
 
 
 def committed_offsets(
-    servers: str, group: str, places: Iterable[Place], timeout_s: float
+    kafka: KafkaAddress, group: str, places: Iterable[Place], timeout_s: float
 ) -> dict[Place, int]:
     """Return the next offset that a group will read, where it has committed one.
 
@@ -21,7 +23,7 @@ def committed_offsets(
     """
     consumer = Consumer(
         {
-            "bootstrap.servers": servers,
+            **client_options(kafka),
             "group.id": group,
             "enable.auto.commit": False,
             "allow.auto.create.topics": False,

@@ -35,7 +35,7 @@ class Controls:
     ) -> None:
         self.audit = AuditTrail(settings.writer, clock, partial(store_audit, engine))
         self.meter = LagMeter(
-            KafkaPositions(settings.kafka_servers, clock),
+            KafkaPositions(settings.kafka, clock),
             {landing_group_id(one): one.dataset.topic for one in records.values()},
             clock,
             interval_s=settings.lag_interval_s,

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from emdata.clock import Clock, Monotonic
 from emdata.errors import TransientError
 from emdata.telemetry import get_logger
+from emdata.transport.kafka import KafkaAddress, client_options
 from stream_manager.control.committed import Place, committed_offsets
 
 log = get_logger(__name__)
@@ -158,8 +159,8 @@ class KafkaPositions:
     A group that has committed nothing stands at the beginning of its topic.
     """
 
-    def __init__(self, servers: str, clock: Clock) -> None:
-        self._servers, self._clock = servers, clock
+    def __init__(self, kafka: KafkaAddress, clock: Clock) -> None:
+        self._kafka, self._clock = kafka, clock
         self._consumer: Consumer | None = None
 
     def positions(self, group: str, topic: str) -> dict[Place, Position]:
@@ -170,7 +171,7 @@ class KafkaPositions:
             if not known.partitions:
                 return {}
             places = [(topic, number) for number in known.partitions]
-            committed = committed_offsets(self._servers, group, places, TIMEOUT_S)
+            committed = committed_offsets(self._kafka, group, places, TIMEOUT_S)
             return {
                 place: self._position(consumer, place, committed.get(place, 0)) for place in places
             }
@@ -204,7 +205,7 @@ class KafkaPositions:
         if self._consumer is None:
             self._consumer = Consumer(
                 {
-                    "bootstrap.servers": self._servers,
+                    **client_options(self._kafka),
                     "group.id": "emdata-lag-meter",
                     "enable.auto.commit": False,
                     "allow.auto.create.topics": False,

@@ -17,6 +17,7 @@ from emdata.contracts.base import Record, utc_text
 from emdata.envelope import Accepted, Headers, kafka_headers, kafka_value
 from emdata.state.clients import FIRST_CLIENT
 from emdata.state.dead_letters import Letter
+from emdata.transport.kafka import KafkaAddress, client_options
 from stream_manager.clients.clients import HEADERS as DEGRADED
 from stream_manager.dead_letters.reparse import record_of
 from stream_manager.delivery.producers import (
@@ -39,16 +40,16 @@ DECIDING = (
 
 
 class Redelivery:
-    """Blocking; belongs to one thread at a time. ``servers`` are Kafka's bootstrap servers."""
+    """Blocking; belongs to one thread at a time. ``kafka`` is where they go."""
 
-    def __init__(self, servers: str) -> None:
-        self._servers = servers
+    def __init__(self, kafka: KafkaAddress) -> None:
+        self._kafka = kafka
 
     def settings_of(self, topic: str) -> dict[str, str] | None:
         """Return the settings of a topic that decide; None while Kafka does not say."""
-        if not broker_answers(self._servers):
+        if not broker_answers(self._kafka):
             return None
-        admin = AdminClient({"bootstrap.servers": self._servers, "log_level": 0})
+        admin = AdminClient(client_options(self._kafka, log_level=0))
         resource = ConfigResource(ResourceType.TOPIC, topic)
         try:
             (future,) = admin.describe_configs([resource], request_timeout=ASK_SECONDS).values()
@@ -63,7 +64,7 @@ class Redelivery:
         ``unconfirmed`` may have arrived or not: it is sent again later, harmlessly, because
         the table's key is the record's identity.
         """
-        if not broker_answers(self._servers):
+        if not broker_answers(self._kafka):
             return [(UNCONFIRMED, "no broker answers")] * len(records)
         outcomes = [(UNCONFIRMED, f"no report within {SEND_SECONDS:.0f} s")] * len(records)
 
@@ -72,7 +73,7 @@ class Redelivery:
 
         producer = Producer(
             {
-                "bootstrap.servers": self._servers,
+                **client_options(self._kafka),
                 "client.id": "emdata-redrive",
                 "enable.idempotence": True,
                 "message.max.bytes": MAX_MESSAGE_BYTES,

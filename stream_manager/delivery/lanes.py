@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from emdata.transport.kafka import KafkaAddress, security_of, servers_of
 from stream_manager.delivery.producers import KafkaProducer, Lane
 from stream_manager.delivery.sender_process import SenderProcess
 from stream_manager.delivery.sender_wire import Setup
@@ -19,7 +20,7 @@ class Lanes:
 
     def __init__(
         self,
-        servers: str,
+        kafka: KafkaAddress,
         directory: Path,
         writer: int,
         states: tuple[str, ...] = ("ALL",),
@@ -27,8 +28,9 @@ class Lanes:
         extra: dict[str, Any] | None = None,
         level: str = "INFO",
     ) -> None:
-        self._servers, self._extra = servers, extra or {}
-        self._setup = Setup(servers, self._extra, str(directory), writer, states, level)
+        self._servers = servers_of(kafka)
+        self._extra = {**security_of(kafka), **(extra or {})}
+        self._setup = Setup(self._servers, self._extra, str(directory), writer, states, level)
         self._ready: SenderProcess | None = None
 
     def prepare(self) -> None:

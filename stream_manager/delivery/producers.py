@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from emdata.envelope import Headers
+from emdata.transport.kafka import KafkaAddress, client_options, servers_of
 
 Report = Callable[[KafkaError | None, Message], None]
 
@@ -109,7 +110,7 @@ class KafkaProducer:
 
     def __init__(
         self,
-        servers: str,
+        kafka: KafkaAddress,
         lane: Lane = Lane.BULK,
         *,
         extra: dict[str, Any] | None = None,
@@ -118,7 +119,7 @@ class KafkaProducer:
         self._headers = headers or []
         is_critical = lane is Lane.CRITICAL
         config: dict[str, Any] = {
-            "bootstrap.servers": servers,
+            **client_options(kafka),
             "client.id": f"emdata-{lane}",
             "enable.idempotence": True,
             "acks": "all",
@@ -200,12 +201,12 @@ def error_of(exception: KafkaException) -> KafkaError:
     return error
 
 
-def broker_answers(servers: str, timeout: float = 1.0) -> bool:
+def broker_answers(kafka: KafkaAddress, timeout: float = 1.0) -> bool:
     """Whether any bootstrap server accepts a TCP connection.
 
     Asked first, because librdkafka logs twenty lines a second while its broker is away.
     """
-    for server in servers.split(","):
+    for server in servers_of(kafka).split(","):
         host, _, port = server.strip().rpartition(":")
         try:
             with socket.create_connection((host, int(port)), timeout=timeout):

@@ -22,5 +22,5 @@ def escalation_notices(settings: Settings, clock: Clock) -> EscalationNotices:
         window_hours=settings.escalation_window_hours,
         growth_factor=settings.escalation_growth_factor,
     )
-    reader = TopicReader(settings.kafka_servers, FireDetection.dataset.topic)
+    reader = TopicReader(settings.kafka, FireDetection.dataset.topic)
     return EscalationNotices(rule, us_places(), reader, clock)

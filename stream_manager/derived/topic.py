@@ -8,6 +8,7 @@ from datetime import datetime
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from emdata.transport.kafka import KafkaAddress, client_options, servers_of
 from stream_manager.delivery.producers import broker_answers
 from stream_manager.state.resend import KafkaUnavailable
 
@@ -18,8 +19,8 @@ Offsets = dict[int, int]
 class TopicReader:
     """Offsets by partition in, messages out. Blocks: call it from a thread, one call at a time."""
 
-    def __init__(self, servers: str, topic: str) -> None:
-        self._servers, self.topic = servers, topic
+    def __init__(self, kafka: KafkaAddress, topic: str) -> None:
+        self._kafka, self.topic = kafka, topic
         self._consumer: Consumer | None = None
 
     def ends(self) -> Offsets:
@@ -27,8 +28,8 @@ class TopicReader:
 
         Raises KafkaUnavailable.
         """
-        if not broker_answers(self._servers):
-            raise KafkaUnavailable(f"no broker answers at {self._servers}")
+        if not broker_answers(self._kafka):
+            raise KafkaUnavailable(f"no broker answers at {servers_of(self._kafka)}")
         try:
             consumer = self._open()
             described = consumer.list_topics(self.topic, timeout=TIMEOUT).topics.get(self.topic)
@@ -118,7 +119,7 @@ class TopicReader:
             quiet.setLevel(logging.CRITICAL)  # what goes wrong is raised
             self._consumer = Consumer(
                 {
-                    "bootstrap.servers": self._servers,
+                    **client_options(self._kafka),
                     "group.id": "emdata-derived",  # asked for; offsets are never committed
                     "enable.auto.commit": False,
                     "enable.auto.offset.store": False,

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from emdata.envelope import Regions, kafka_headers, kafka_value
 from emdata.errors import EmdataError
+from emdata.transport.kafka import KafkaAddress, servers_of
 from stream_manager.buffer.blocks import Block
 from stream_manager.buffer.inspect import BlockAt, SegmentFiles, SegmentReport, segment_files
 from stream_manager.delivery.producers import KafkaProducer, Lane, broker_answers, error_of
@@ -30,7 +31,7 @@ class ReplayRefused(EmdataError):
 class Into:
     """The platform that a replay goes into. own_writers: numbers that its own managers use."""
 
-    servers: str
+    kafka: KafkaAddress
     is_simulated: bool
     own_writers: frozenset[int]
     states: Sequence[str]
@@ -65,10 +66,10 @@ class Replay:
                     if letter.dataset is not None and letter.seq is not None:
                         key = (report.writer or 0, letter.dataset)
                         dead.setdefault(key, set()).add(letter.seq)
-        if not broker_answers(self._into.servers):
-            raise KafkaUnavailable(f"no broker answers at {self._into.servers}")
+        if not broker_answers(self._into.kafka):
+            raise KafkaUnavailable(f"no broker answers at {servers_of(self._into.kafka)}")
         extra = {"message.timeout.ms": int(SEND_SECONDS * 1000)}
-        producer = KafkaProducer(self._into.servers, Lane.BULK, extra=extra)
+        producer = KafkaProducer(self._into.kafka, Lane.BULK, extra=extra)
         for one in files:
             for report, blocks in one:
                 self._damaged += len(report.damage)

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from emdata.contracts.base import Record
 from emdata.errors import TransientError
 from emdata.telemetry import get_logger
+from emdata.transport.kafka import KafkaAddress, client_options
 from stream_manager.delivery.producers import MAX_MESSAGE_BYTES
 
 log = get_logger(__name__)
@@ -22,7 +23,9 @@ class KafkaUnavailable(TransientError):
     code = "kafka_unavailable"
 
 
-def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: list[int]) -> int:
+def resend_from_topic(
+    kafka: KafkaAddress, record: type[Record], writer: int, seqs: list[int]
+) -> int:
     """Read a topic from its start and produce the named records once more; returns how many.
 
     The table's key makes a second arrival harmless. What the topic no longer holds is logged.
@@ -33,7 +36,7 @@ def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: lis
     }
     producer = Producer(
         {
-            "bootstrap.servers": servers,
+            **client_options(kafka),
             "enable.idempotence": True,
             "message.max.bytes": MAX_MESSAGE_BYTES,
             "compression.type": "lz4",  # as when they were sent first
@@ -41,7 +44,7 @@ def resend_from_topic(servers: str, record: type[Record], writer: int, seqs: lis
     )
     consumer = Consumer(
         {
-            "bootstrap.servers": servers,
+            **client_options(kafka),
             "group.id": f"emdata-resend-{uuid.uuid4().hex}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

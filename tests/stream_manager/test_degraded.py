@@ -47,7 +47,7 @@ def config(platform: Platform, buffers: Path) -> DegradedConfig:
         name="test",
         buffers=buffers,
         dsn=state_dsn(platform.context),
-        kafka_servers=platform.settings.kafka_servers,
+        kafka=platform.settings.kafka,
         records=contracts(),
         is_simulated=True,
     )

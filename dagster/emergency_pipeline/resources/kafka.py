@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from stream_manager.clients.client import client_buffers
 if TYPE_CHECKING:
     from kafka import KafkaConsumer
 
+    from emdata.transport.kafka import KafkaAccess
     from emergency_pipeline.resources.producer import IngestProducer
     from stream_manager.clients.degraded import DegradedWriter
 
@@ -55,12 +57,17 @@ class KafkaResource(ConfigurableResource[Any]):
         return KafkaConsumer(
             *topics,
             **{
-                "bootstrap_servers": self.bootstrap_servers.split(","),
+                **_access(self.bootstrap_servers).kafka_python(),
                 "auto_offset_reset": "earliest",
                 "enable_auto_commit": False,
                 **options,
             },
         )
+
+
+def _access(servers: str) -> KafkaAccess:
+    """These servers with the login of the settings."""
+    return replace(load_site().settings.kafka, servers=servers)
 
 
 def _token() -> str:
@@ -77,7 +84,7 @@ def _degraded(servers: str) -> DegradedWriter:
         name="dagster",
         buffers=site.paths.buffer,
         dsn=site.state.url.render_as_string(hide_password=False),
-        kafka_servers=servers,
+        kafka=_access(servers),
         records=contracts(),
         is_simulated=site.is_simulated,
     )
