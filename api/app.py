@@ -22,8 +22,9 @@ from api.formats.compression import Compression
 from api.methods import Methods
 from api.problems import add_handlers
 from api.serving.connections import LIMITS, connection_limits
+from api.serving.refuser import REFUSER, Refuser
 from api.serving.sizes import Sizes
-from api.usage.layer import UsageLayer
+from api.usage.layer import RefusedCount, UsageLayer
 
 DESCRIPTION = """Public data about emergencies in the United States: disasters, weather alerts,
 drought, fire detections, observed weather. Every number carries its origin and its age."""
@@ -55,7 +56,7 @@ def create_app(parts: Api) -> FastAPI:
         parts.answers.versions.start()
         await parts.fairness.limiter.start()
         await parts.usage.start()
-        yield {LIMITS: connection_limits(parts.settings)}
+        yield {LIMITS: connection_limits(parts.settings), REFUSER: refuser(parts)}
         await parts.usage.stop()
         await parts.fairness.limiter.stop()
         await parts.door.close()
@@ -100,7 +101,7 @@ def layers(parts: Api) -> list[Middleware]:
             clock=parts.clock,
             access_log=usage.access_log,
         ),
-        Middleware(SecurityHeaders, is_https=settings.api_public_url.startswith("https://")),
+        Middleware(SecurityHeaders, is_https=_is_https(parts)),
         Middleware(EarlyRefusal, fairness=fairness),
         Middleware(Sizes, body_bytes=settings.api_body_bytes),
         Middleware(Gate, access=parts.access, is_every_request_audited=settings.audit_logging),
@@ -109,3 +110,13 @@ def layers(parts: Api) -> list[Middleware]:
         Middleware(EarlyAnswers, answers=parts.answers),
         Middleware(Compression),
     ]
+
+
+def refuser(parts: Api) -> Refuser:
+    """Return what refuses floods before they come to the layers, in the layers' own words."""
+    count = RefusedCount(parts.usage.ledger, parts.clock)
+    return Refuser(parts.fairness, count, is_https=_is_https(parts))
+
+
+def _is_https(parts: Api) -> bool:
+    return parts.settings.api_public_url.startswith("https://")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
+from functools import cache
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+Headers = tuple[tuple[bytes, bytes], ...]
 _PAGE = (
     b"default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
     b"form-action 'self'; frame-ancestors 'none'"
@@ -37,6 +41,7 @@ _PREFLIGHT = (
     (b"content-length", b"0"),
 )
 _SAFE = frozenset({"GET", "HEAD"})
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 
 
 class SecurityHeaders:
@@ -44,7 +49,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
         self._app = app
-        self._always = (*_ALWAYS, _TLS) if is_https else _ALWAYS
+        self._always = always_sent(is_https=is_https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, with headers added to what begins."""
@@ -57,22 +62,38 @@ class SecurityHeaders:
             await send({"type": "http.response.start", "status": 204, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
             return
-        is_shared = scope["method"] in _SAFE and asked.isdisjoint({b"authorization", b"x-api-key"})
+        shared = is_shared(scope["method"], asked)
 
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._with(message.get("headers", ()), is_shared=is_shared)
+                given = message.get("headers", ())
+                message["headers"] = secured(given, self._always, shared=shared)
             await send(message)
 
         await self._app(scope, receive, add)
 
-    def _with(
-        self, given: list[tuple[bytes, bytes]], *, is_shared: bool
-    ) -> list[tuple[bytes, bytes]]:
-        names = {name.lower() for name, _ in given}
-        kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
-        policy = _PAGE if kind.startswith(b"text/html") else _DATA
-        wanted = [*self._always, (b"content-security-policy", policy)]
-        if is_shared:
-            wanted.extend(_SHARED)
-        return [*given, *(one for one in wanted if one[0] not in names or one[0] == b"vary")]
+
+def always_sent(*, is_https: bool) -> Headers:
+    """Return what every answer has, of a public address with TLS or without."""
+    return (*_ALWAYS, _TLS) if is_https else _ALWAYS
+
+
+def is_shared(method: str, asked: Set[bytes]) -> bool:
+    """Whether any page may read the answer; ``asked``: names of the request's headers."""
+    return method in _SAFE and asked.isdisjoint(_CREDENTIALS)
+
+
+def secured(
+    given: Sequence[tuple[bytes, bytes]], always: Headers, *, shared: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers with those that are added; its own win."""
+    names = {name.lower() for name, _ in given}
+    kind = next((value for name, value in given if name.lower() == b"content-type"), b"")
+    wanted = _wanted(always, is_page=kind.startswith(b"text/html"), shared=shared)
+    return [*given, *(one for one in wanted if one[0] not in names or one[0] == b"vary")]
+
+
+@cache
+def _wanted(always: Headers, *, is_page: bool, shared: bool) -> Headers:
+    policy = (b"content-security-policy", _PAGE if is_page else _DATA)
+    return (*always, policy, *_SHARED) if shared else (*always, policy)

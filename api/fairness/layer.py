@@ -21,7 +21,10 @@ STREAMED = b"text/event-stream"
 
 
 class EarlyRefusal:
-    """Answers floods before identity, routing and everything else that costs."""
+    """Answers floods before identity, routing and everything else that costs.
+
+    A plain GET does not come so far: ``api.serving.refuser`` answers it at the door.
+    """
 
     def __init__(self, app: ASGIApp, fairness: Fairness) -> None:
         self._app, self._fairness = app, fairness
@@ -30,10 +33,11 @@ class EarlyRefusal:
         """Serve one connection of ASGI."""
         if scope["type"] == "http":
             now = self._fairness.clock.monotonic()
-            problem = self._fairness.refusals.find(scope, now)
-            if problem is not None and not _is_free(scope["path"]):
+            refusal = self._fairness.refusals.find(scope, now)
+            if refusal is not None and not _is_free(scope["path"]):
                 metrics.REFUSED.labels("early").inc()
-                await problem.response()(scope, receive, send)
+                scope.setdefault("state", {})["caller"] = refusal.caller
+                await refusal.problem.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -55,7 +59,7 @@ class FairnessLayer:
         decision = await self._fairness.limiter.take(payer, Budget.of(caller.policy))
         if not decision.is_allowed:
             problem = _too_many(caller, decision)
-            self._refuse_next(scope, problem, decision)
+            self._refuse_next(scope, problem, caller, decision)
             await refuse(problem, scope, receive, send)
         elif kind == "websocket":
             await self._app(scope, receive, send)
@@ -78,11 +82,13 @@ class FairnessLayer:
         finally:
             slot.leave()
 
-    def _refuse_next(self, scope: Scope, problem: Problem, decision: Decision) -> None:
+    def _refuse_next(
+        self, scope: Scope, problem: Problem, caller: Caller, decision: Decision
+    ) -> None:
         metrics.REFUSED.labels(decision.limit).inc()
         if scope["type"] == "http":
             now = self._fairness.clock.monotonic()
-            self._fairness.refusals.add(scope, problem, now, decision.seconds)
+            self._fairness.refusals.add(scope, problem, caller, now, decision.seconds)
 
 
 class _Told:

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from api import metrics
 from api.problems import Problem
 from api.serving.connections import LIMITS, ConnectionLimits
+from api.serving.refuser import REFUSER, Refuser
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -37,6 +42,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # received of a head that is not complete
         self._is_in_head = True
         self._refusal: Problem | None = None
+        self._refuser: Refuser | None = app_state.get(REFUSER)
+        self._is_answered = False  # at the door: the request has no cycle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or end it when there are too many."""
@@ -82,7 +89,19 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = self._too_large()
             raise httptools.HttpParserError("headers")
         self._is_in_head, self._head_bytes = False, 0
-        super().on_headers_complete()
+        self._is_answered = self._refuser is not None and self._answers(self._refuser)
+        if not self._is_answered:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body, unless its request is answered."""
+        if not self._is_answered:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is complete."""
+        if not self._is_answered:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or has too much of it."""
@@ -101,6 +120,31 @@ class GuardedProtocol(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
         super().resume_writing()
+
+    def _answers(self, refuser: Refuser) -> bool:
+        """Answer a request of somebody who has nothing left; whether it is answered.
+
+        Not out of turn, and not into a buffer that its reader leaves full: layers wait for both.
+        """
+        cycle: RequestResponseCycle | None = self.cycle
+        is_turn = cycle is None or cycle.response_complete
+        if not is_turn or self.flow.write_paused or self.parser.get_method() != b"GET":
+            return False
+        if self.transport.is_closing():
+            return True
+        refusal = refuser.answer(cast("dict[str, Any]", self.scope), self.url)
+        if refusal is None:
+            return False
+        sent = [STATUS_LINE[refusal.problem.status]]
+        for name, value in self.server_state.default_headers:
+            sent += [name, b": ", value, b"\r\n"]
+        is_kept = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        sent += [refusal.head, b"\r\n" if is_kept else b"connection: close\r\n\r\n", refusal.body]
+        self.transport.write(b"".join(sent))
+        if not is_kept:
+            self.transport.close()
+        self.on_response_complete()
+        return True
 
     def _too_large(self) -> Problem:
         metrics.REFUSED.labels("headers").inc()

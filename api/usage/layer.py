@@ -24,6 +24,7 @@ NONE, OTHER = "none", "other"
 UNMATCHED, REFUSED = "unmatched", "refused"
 REFUSED_BEFORE = frozenset({401, 403, 408, 413, 429, 503})
 """What layers answer before a route is found."""
+TOO_MANY = 429
 LENGTH = 128
 STATUS_CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx")
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
@@ -110,6 +111,25 @@ class UsageLayer:
                 ms=round(1000 * seconds, 3),
                 client=self._networks.name(scope),
             )
+
+
+class RefusedCount:
+    """Counts what is refused at the door, where there is neither a route nor an application."""
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._requests, self._duration, self._size = _of_kind(REFUSED, "GET", TOO_MANY)
+
+    def __call__(self, organization: str, size: int, seconds: float) -> None:
+        """Count one; ``size``: bytes of the body."""
+        self._requests.inc()
+        self._duration.observe(seconds)
+        self._size.inc(size)
+        minute, status_class = minute_of(self._clock.now()), STATUS_CLASSES[TOO_MANY // 100]
+        self._ledger.add(
+            Kind(minute, organization[:LENGTH], NONE, "problem", status_class, REFUSED),
+            Counts(1, 0, size, seconds, seconds),
+        )
 
 
 class _Seen:
