@@ -88,9 +88,15 @@ async function showSources() {
 }
 
 const map = await startMap();
-const refresh = () => Promise.all([showAlerts(map), showSources()]);
-startBuilder();
+let isRefreshing = false;
+// One at a time: an answer that was slow never replaces a newer one.
+async function refresh() {
+  if (isRefreshing) return;
+  isRefreshing = true;
+  await Promise.all([showAlerts(map), showSources()]);
+  isRefreshing = false;
+}
 startKeys();
-await Promise.all([refresh(), showDisasters()]);
+await Promise.all([refresh(), showDisasters(), startBuilder()]);
 document.body.dataset.ready = "true";
 setInterval(() => { if (!document.hidden) refresh(); }, AGAIN_MS);

@@ -1,5 +1,5 @@
 // Builds a request and shows it as an address, curl, Python and R.
-import { element, fill, get } from "./page.js";
+import { element, fill, get, Turns } from "./page.js";
 
 const FORMATS = [["", "GeoJSON"], ["json", "JSON"], ["ndjson", "NDJSON"], ["csv", "CSV"], ["parquet", "Parquet"], ["arrow", "Arrow"]];
 const BINARY = new Set(["parquet", "arrow"]);
@@ -7,7 +7,9 @@ const SHOWN_COLUMNS = 8;
 const SHOWN_BYTES = 200_000;
 const field = (name) => document.getElementById(`q-${name}`);
 let collections = new Map();
-let properties = {};
+const choices = new Turns();
+const runs = new Turns();
+let chosen = null;
 let language = "url";
 
 export async function startBuilder() {
@@ -19,7 +21,7 @@ export async function startBuilder() {
     if (collections.has("nws_alerts")) field("collection").value = "nws_alerts";
     await chooseCollection();
   } catch (error) {
-    fill(document.getElementById("q-about"), element("span", { class: "error" }, error.message));
+    showError(error);
   }
   field("collection").addEventListener("change", chooseCollection);
   const form = document.getElementById("builder");
@@ -29,26 +31,45 @@ export async function startBuilder() {
   startTabs();
 }
 
+function showError(error) {
+  fill(document.getElementById("q-about"), element("span", { class: "error" }, error.message));
+}
+
 async function chooseCollection() {
   const one = collections.get(field("collection").value);
+  if (one.id === chosen) return;
+  chosen = one.id;
+  const signal = choices.next();
   document.getElementById("q-about").textContent = `${one.description} Terms: ${one.license}`;
-  const { body } = await get(`/collections/${one.id}/queryables`);
-  properties = body.properties ?? {};
+  offer({}, false);
+  try {
+    const { body } = await get(`/collections/${one.id}/queryables`, { signal });
+    if (!signal.aborted) offer(body.properties ?? {}, true);
+  } catch (error) {
+    if (signal.aborted) return;
+    chosen = null; // Chosen once more, it is asked for once more.
+    showError(error);
+  }
+}
+
+// What is chosen from is known only when the collection's properties are.
+function offer(properties, isKnown) {
   const names = Object.keys(properties).filter((name) => properties[name].type !== undefined && name !== "geometry");
   const options = (first) => [element("option", { value: "" }, first), ...names.map((name) => element("option", { value: name }, name))];
   fill(field("property"), ...options("any"));
   fill(field("sort"), ...options("key"), ...names.map((name) => element("option", { value: `-${name}` }, `${name}, descending`)));
+  for (const name of ["property", "sort"]) field(name).disabled = !isKnown;
   for (const [name, needed] of [["state", "state"], ["county", "county_fips"]]) {
     field(name).disabled = !(needed in properties);
-    if (field(name).disabled) field(name).value = "";
+    if (isKnown && field(name).disabled) field(name).value = "";
   }
   showCode();
 }
 
 function address() {
   const asked = new URLSearchParams();
-  if (field("state").value) asked.set("state", field("state").value.toUpperCase());
-  if (field("county").value) asked.set("county", field("county").value);
+  if (field("state").value && !field("state").disabled) asked.set("state", field("state").value.toUpperCase());
+  if (field("county").value && !field("county").disabled) asked.set("county", field("county").value);
   if (field("from").value || field("to").value) asked.set("datetime", `${field("from").value || ".."}/${field("to").value || ".."}`);
   if (field("property").value && field("value").value) asked.set(field("property").value, field("value").value);
   if (field("sort").value) asked.set("sortby", field("sort").value);
@@ -89,23 +110,26 @@ async function run() {
   const result = document.getElementById("result");
   const format = field("format").value;
   const url = address();
+  const signal = runs.next();
+  const show = (...made) => { if (!signal.aborted) fill(result, ...made); };
   if (BINARY.has(format)) {
-    fill(result, element("p", {}, element("a", { href: url }, `Download ${format}`)));
+    show(element("p", {}, element("a", { href: url }, `Download ${format}`)));
     return;
   }
   if (format === "csv" || format === "ndjson") {
-    const answer = await fetch(url).catch(() => null);
-    if (answer?.ok) {
-      fill(result, element("pre", {}, (await answer.text()).slice(0, SHOWN_BYTES)));
+    const text = await fetch(url, { signal }).then((answer) => (answer.ok ? answer.text() : null)).catch(() => null);
+    if (text !== null) {
+      show(element("pre", {}, text.slice(0, SHOWN_BYTES)));
       return;
     }
+    if (signal.aborted) return;
   }
   try {
-    const { body } = await get(url);
+    const { body } = await get(url, { signal });
     const rows = body.features?.map((one) => one.properties) ?? body.items ?? body;
-    fill(result, rows.length ? table(rows) : element("p", { class: "quiet" }, "Nothing matches."));
+    show(rows.length ? table(rows) : element("p", { class: "quiet" }, "Nothing matches."));
   } catch (error) {
-    fill(result, element("p", { class: "error" }, error.message));
+    show(element("p", { class: "error" }, error.message));
   }
 }
 

@@ -1,5 +1,5 @@
 // A map of counties without tiles of anybody: outlines come from this server.
-import { element, fill, get, whenText } from "./page.js";
+import { element, fill, get, Turns, whenText } from "./page.js";
 
 const LEVELS = ["extreme", "severe", "moderate", "minor", "unknown"];
 const TITLES = { extreme: "Extreme", severe: "Severe", moderate: "Moderate", minor: "Minor", unknown: "Unknown", none: "None in force" };
@@ -17,6 +17,7 @@ class CountyMap {
     this.layers = new Map();
     this.levels = new Map();
     this.chosen = null;
+    this.turns = new Turns();
   }
 
   async load() {
@@ -98,6 +99,7 @@ class CountyMap {
 
   async choose(fips, { moves = true } = {}) {
     const answer = document.getElementById("place-answer");
+    const signal = this.turns.next();
     if (!fips) {
       fill(answer, element("p", { class: "error" }, "Choose a county from the list, such as Boulder, CO."));
       return;
@@ -107,12 +109,12 @@ class CountyMap {
     if (moves) this.paint();
     if (moves && layer) this.map.fitBounds(layer.getBounds(), { maxZoom: 7 });
     try {
-      const { body } = await get(`/summaries/alerts-in-force/county/${fips}`);
-      fill(answer, element("h3", {}, body.place.name ? `${body.place.name}, ${body.place.state}` : this.nameOf(fips)),
+      const { body } = await get(`/summaries/alerts-in-force/county/${fips}`, { signal });
+      if (!signal.aborted) fill(answer, element("h3", {}, body.place.name ? `${body.place.name}, ${body.place.state}` : this.nameOf(fips)),
         ...(body.features.length ? body.features.map(alertText) : [element("p", {}, "No weather alert is in force here.")]),
         element("p", { class: "quiet" }, `Asked at ${whenText(body.answeredAt)}`));
     } catch (error) {
-      fill(answer, element("p", { class: "error" }, error.message));
+      if (!signal.aborted) fill(answer, element("p", { class: "error" }, error.message));
     }
   }
 }

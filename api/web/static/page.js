@@ -26,6 +26,15 @@ export async function get(path, options = {}) {
   throw new Refused(`${problem.detail ?? problem.title ?? `HTTP ${answer.status}`}${wait ? ` (again in ${wait} s)` : ""}`);
 }
 
+// Requests for one place on the page: a new one ends the one before, whose answer may not show.
+export class Turns {
+  next() {
+    this.current?.abort();
+    this.current = new AbortController();
+    return this.current.signal;
+  }
+}
+
 const FORMAT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export function whenText(instant) {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from emdata.contracts.nws import Alert, AlertZone
 from emdata.settings import REPOSITORY
@@ -114,6 +114,35 @@ def test_the_query_builder_shows_the_request_in_four_languages_and_runs_it(page:
     page.locator("#q-value").fill("Nothing like it")
     page.get_by_role("button", name="Run").click()
     expect(page.locator("#result")).to_have_text("Nothing matches.")
+
+
+def test_an_answer_that_another_request_overtook_is_not_shown(page: Page) -> None:
+    held: list[Route] = []
+    slow = re.compile(r"/items\?severity=Severe|nws_alerts/queryables")
+    page.route(slow, lambda route: held.append(route))
+    page.locator("#q-property").select_option("severity")
+    page.locator("#q-value").fill("Severe")
+    run = page.get_by_role("button", name="Run")
+    with page.expect_request(slow):
+        run.click()
+    page.locator("#q-value").fill("Nothing like it")
+    run.click()
+    expect(page.locator("#result")).to_have_text("Nothing matches.")
+    page.locator("#q-collection").select_option("fema_disaster_declarations")
+    expect(page.locator("#q-property option[value=disaster_number]")).to_be_attached()
+    with page.expect_request(slow):
+        page.locator("#q-collection").select_option("nws_alerts")
+    # What the former collection has cannot be chosen for this one.
+    expect(page.locator("#q-property")).to_be_disabled()
+    page.locator("#q-collection").select_option("fema_disaster_declarations")
+    expect(page.locator("#q-property option[value=disaster_number]")).to_be_attached()
+    assert len(held) == 2
+    for one in held:
+        one.continue_()
+    # Asked behind them, and answered behind them.
+    page.evaluate("fetch('/sources').then((answer) => answer.text())")
+    expect(page.locator("#result")).to_have_text("Nothing matches.")
+    expect(page.locator("#q-property option[value=disaster_number]")).to_be_attached()
 
 
 def test_anybody_makes_a_key_and_uses_it(page: Page, world: World) -> None:
