@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ _PORTS = (
     *("EMDATA_KAFKA_PORT", "EMDATA_FLINK_REST_PORT", "STARROCKS_PORT"),
     *("EMDATA_STARROCKS_HTTP_PORT", "EMDATA_POSTGRES_PORT", "EMDATA_DAGSTER_PORT"),
     *("EMDATA_MANAGER_PORT", "EMDATA_SIMULATOR_PORT", "EMDATA_API_PORT"),
+    *("EMDATA_PROMETHEUS_PORT", "EMDATA_GRAFANA_PORT"),
 )
 _SERVICES = {
     "manager": "scrapers",
@@ -92,6 +94,19 @@ class ComposePlatform(Host):
         (one,) = self.containers(service)
         return str(self.inspect(one.name)["State"]["StartedAt"])
 
+    def is_well(self, service: str) -> bool:
+        """Whether the service's only container passed a health check since it was last started.
+
+        Right after a restart the engine may still show what the earlier process was.
+        """
+        (one,) = self.containers(service)
+        state = self.inspect(one.name)["State"]
+        started = datetime.fromisoformat(state["StartedAt"])
+        return bool(state["Running"]) and any(
+            check["ExitCode"] == 0 and datetime.fromisoformat(check["Start"]) > started
+            for check in state["Health"]["Log"] or ()
+        )
+
     def kill(self, service: str) -> str:
         """SIGKILL every process of the service from inside; returns when it had been started.
 
@@ -110,8 +125,7 @@ class ComposePlatform(Host):
         """Wait until a killed service runs anew and is healthy."""
 
         def restarted() -> bool:
-            (one,) = self.containers(service)
-            return one.is_ready and self.started_at(service) != before
+            return self.started_at(service) != before and self.is_well(service)
 
         wait_for(restarted, timeout, f"{service} to be restarted", interval=0.5)
 

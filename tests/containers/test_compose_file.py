@@ -13,8 +13,10 @@ from emdata.settings import REPOSITORY, load_settings
 from emdata.settings.containers import PROFILES
 from runtime.containers.preflight import published_ports
 from runtime.context import Context
+from runtime.install import read_jar_lock
 from runtime.services import flink
 from tests.containers.compose_platform import STANDINS
+from tests.monitoring.expressions import OF_SERVERS
 
 FILE = REPOSITORY / "docker-compose.yml"
 ONE_SHOT = {"migrations"}
@@ -117,7 +119,26 @@ def test_versions_of_published_images_stand_in_the_compose_file_only() -> None:
         assert [image for image in published if f"image: {image}:" in text] == []
 
 
+def test_the_brokers_agent_is_of_the_locked_jars() -> None:
+    jars = read_jar_lock(REPOSITORY / "requirements" / "jars.lock")
+    (agent,) = [jar for jar in jars if jar.folder == "agents"]
+    assert compose()["configs"]["kafka_agent"]["file"].endswith(f"/jars/agents/{agent.filename}")
+
+
+def test_the_brokers_agent_shows_only_what_is_asked_for() -> None:
+    text = (REPOSITORY / "monitoring/kafka/agent.yml").read_text(encoding="utf-8")
+    shown = re.findall(r"name=(\w+)", "\n".join(yaml.safe_load(text)["includeObjectNames"]))
+    asked = {name for name in OF_SERVERS if name.startswith("kafka_")}
+    assert len(shown) == len(asked)
+    for name in shown:
+        word = {"Size": "size_bytes", "TotalTimeMs": "request_milliseconds"}.get(name, name)
+        assert any(word.lower().removesuffix("persec") in one for one in asked), name
+
+
 def test_every_file_that_a_service_mounts_is_there() -> None:
+    for config in compose()["configs"].values():
+        if config["file"].startswith("./"):
+            assert (REPOSITORY / config["file"]).is_file()
     for service in services().values():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]

@@ -1,4 +1,4 @@
-"""Which metrics an expression of PromQL asks for, and which ones the stream manager serves."""
+"""Which metrics an expression of PromQL asks for, and which ones the platform serves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 
 from prometheus_client.metrics import MetricWrapperBase
 
-from stream_manager import metrics
+import api.metrics
+import runtime.metrics
+import stream_manager.metrics
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _NOT_METRICS = re.compile(
@@ -17,12 +19,23 @@ _NOT_METRICS = re.compile(
     r"|\b(?:sum|max|min|by|and|or|unless|bool|offset)\b"
     r"|\d[\d.]*[a-z]*"
 )
-# Served by Flink's own reporter; tests/containers asks a running JobManager for them.
-OF_FLINK = {
+# Served by Flink's reporter, Kafka's agent (monitoring/kafka/agent.yml), PostgreSQL's exporter and
+# (`up`) Prometheus itself; tests/containers asks a Prometheus that scrapes them all.
+OF_SERVERS = {
     "flink_jobmanager_numRegisteredTaskManagers",
     "flink_jobmanager_job_numberOfCompletedCheckpoints",
     "flink_jobmanager_job_numRestarts",
+    "kafka_broker_messagesin_total",
+    "kafka_controller_offlinepartitionscount",
+    "kafka_log_size_bytes",
+    "kafka_replicas_underreplicatedpartitions",
+    "kafka_request_milliseconds",
+    "pg_database_size_bytes",
+    "pg_up",
+    "up",
 }
+# From the documentation of StarRocks: its published images cannot be asked here.
+OF_STARROCKS = {"starrocks_fe_query_latency_ms", "starrocks_be_disks_data_used_capacity"}
 _SUFFIXES = {
     "counter": ("_total",),
     "gauge": ("",),
@@ -36,10 +49,11 @@ def metrics_in(expression: str) -> set[str]:
 
 
 def served() -> set[str]:
-    """The names of all time series of the stream manager's metrics."""
+    """The names of all time series of the platform's own metrics."""
     found = set()
-    for value in vars(metrics).values():
-        if isinstance(value, MetricWrapperBase):
-            (family,) = value.describe()
-            found |= {family.name + suffix for suffix in _SUFFIXES[family.type]}
+    for module in (stream_manager.metrics, api.metrics, runtime.metrics):
+        for value in vars(module).values():
+            if isinstance(value, MetricWrapperBase):
+                (family,) = value.describe()
+                found |= {family.name + suffix for suffix in _SUFFIXES[family.type]}
     return found

@@ -10,11 +10,11 @@ RUN apt-get update -qq \
  && mkdir -p /opt/kafka/bin /opt/kafka/config /var/lib/kafka/data \
  && chown -R 1000:1000 /var/lib/kafka /opt/kafka/config
 COPY --from=jars /opt/emdata/tools/jars/kafka /opt/kafka/libs
-COPY kafka-run.sh /opt/kafka/run.sh
+COPY kafka-run.sh /etc/kafka/docker/run
 COPY kafka-tool.sh /opt/kafka/bin/kafka-tool.sh
-RUN chmod 755 /opt/kafka/run.sh /opt/kafka/bin/kafka-tool.sh \
+RUN chmod 755 /etc/kafka/docker/run /opt/kafka/bin/kafka-tool.sh \
  && for tool in topics consumer-groups broker-api-versions configs get-offsets metadata-quorum; \
     do ln -s kafka-tool.sh "/opt/kafka/bin/kafka-$tool.sh"; done
 USER 1000:1000
 VOLUME ["/var/lib/kafka/data"]
-CMD ["/opt/kafka/run.sh"]
+CMD ["/etc/kafka/docker/run"]
