@@ -19,7 +19,7 @@ from emdata.state import connect
 from emdata.state.requests import ask_polls, wait_for
 from runtime.tasks import state_dsn
 from tests.bench.figures import Figure, report
-from tests.e2e.witness import Simulator
+from tests.support.witness import Simulator
 from tests.support.platform import Platform, running_platform
 
 SERVICES = "postgres,kafka,jobmanager,taskmanager,starrocks,simulator,manager"

@@ -15,14 +15,14 @@ from tests.containers.compose_platform import (
     build_standins,
     running_compose,
 )
-from tests.e2e.test_main_job import (
+from tests.support.waiting import wait_for
+from tests.support.world import (
     STREAMS,
     World,
     assert_equal_to_the_witness,
     assert_ledger_settled,
     assert_windows_equal_a_recount,
 )
-from tests.support.waiting import wait_for
 
 pytestmark = [
     pytest.mark.long,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from emdata.warehouse import Warehouse
-from tests.e2e.witness import Served
+from tests.support.witness import Served
 
 Windows = dict[tuple[Any, ...], tuple[Any, ...]]
 STANDARD_TIME = timedelta(hours=-7, seconds=-1)  # the label is the end of the hour
