@@ -51,7 +51,12 @@ def row_scope(collection: Collection, caller: Caller) -> tuple[Filter, ...]:
     """Return what limits a collection's rows to those of the caller's tenants."""
     if collection.tenant_column is None:
         return ()
-    return (Filter(collection.tenant_column, "in", (PUBLIC, *sorted(caller.tenants))),)
+    return (Filter(collection.tenant_column, "in", tenants_of(caller)),)
+
+
+def tenants_of(caller: Caller) -> tuple[str, ...]:
+    """Return whose rows a caller sees, and may submit, where a column names whose a row is."""
+    return (PUBLIC, *sorted(caller.tenants))
 
 
 def view_key(collection: Collection, caller: Caller) -> Hashable:

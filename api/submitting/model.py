@@ -36,12 +36,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One valid item: the record's JSON, its key, its id, and whom it is said to be from."""
+    """One valid item: the record's JSON, its key, its id, and whom it is said to be from.
+
+    tenant: whose the row will be, where its dataset has rows of tenants.
+    """
 
     payload: bytes
     key: str
     id: str
     reporter: str
+    tenant: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,9 @@ class Form:
         key = record.record_key()
         check_storable(record)
         check_identity(record.dataset.name, key, record.version_text())
-        reporter = str(given[declared.reporter])
-        return Item(msgspec.json.encode(record), key, made, reporter)
+        reporter, column = str(given[declared.reporter]), record.dataset.tenant_column
+        tenant = None if column is None else str(given[column])
+        return Item(msgspec.json.encode(record), key, made, reporter, tenant)
 
     def _field_of(self, error: Exception) -> str | None:
         if isinstance(error, ContractError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import Request
 
 from api.access.caller import ADMIN, Caller
+from api.access.visibility import tenants_of
 from api.context import Api
 from api.problems import Problem, bad_parameter
 from api.submitting.body import rows_of
@@ -60,19 +62,28 @@ async def submitted(
 
 
 def _must_be_theirs(items: list[Item], caller: Caller, form: Form) -> None:
-    """Nobody reports in the name of an organization that they do not belong to."""
+    """Nobody reports in the name of others, or puts a row among those of another tenant."""
     if ADMIN in caller.scopes:
         return
-    allowed = {caller.organization, *caller.tenants}
+    reporters, tenants = {caller.organization, *caller.tenants}, tenants_of(caller)
     for index, item in enumerate(items):
-        if item.reporter not in allowed:
-            name = form.shown(form.declared.reporter)
-            raise Problem(
-                "forbidden",
-                f"item {index}, {name}: {item.reporter!r} is not yours; nothing was taken; "
-                f"allowed: {', '.join(sorted(allowed))}",
-                errors=[{"index": index, "field": name, "reason": "not yours"}],
-            )
+        if item.reporter not in reporters:
+            raise _not_theirs(form, index, form.declared.reporter, item.reporter, reporters)
+        column = form.record.dataset.tenant_column
+        if column is not None and item.tenant not in tenants:
+            raise _not_theirs(form, index, column, item.tenant, tenants)
+
+
+def _not_theirs(
+    form: Form, index: int, field: str, value: object, allowed: Iterable[str]
+) -> Problem:
+    name = form.shown(field)
+    return Problem(
+        "forbidden",
+        f"item {index}, {name}: {value!r} is not yours; nothing was taken; "
+        f"allowed: {', '.join(sorted(allowed))}",
+        errors=[{"index": index, "field": name, "reason": "not yours"}],
+    )
 
 
 async def _make_durable(items: list[Item], api: Api, form: Form) -> None:

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import api.routers
-from tests.api.access.live import CLASSES, OWNED, Answer, World
+from tests.api.access.live import CLASSES, OWNED, TENANT, Answer, World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 PUBLIC_ONE = "fema_disaster_declarations"
@@ -227,6 +227,29 @@ def test_fault_40_a_tenant_s_collection_is_there_for_its_members_alone(
         if not is_right:
             wrong[name] = (answer.status, answer.body[:120])
     assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "organization", "is_theirs"),
+    [
+        ("writer", "academic", True),
+        ("writer", "government", False),
+        ("writer", TENANT, False),
+        ("county-writer", "county-lab", True),
+        ("county-writer", TENANT, True),
+        ("county-writer", "academic", False),
+        ("admin", "academic", True),
+    ],
+)
+def test_fault_40_what_is_pushed_is_the_sender_s_or_of_a_tenant_of_the_sender(
+    world: World, role: str, organization: str, is_theirs: bool
+) -> None:
+    if "county-writer" not in world.tokens:
+        world.make("county-writer", "county-lab", "write")
+    body = {"organizationId": organization, "value": 1}
+    answer = world.ask("/emissions", role, method="POST", body=body)
+    # No manager runs here: what is let through cannot be made durable.
+    assert answer.status == (503 if is_theirs else 403), answer.body
 
 
 @pytest.mark.parametrize("organization", ["operator", "government", "*"])
