@@ -18,7 +18,7 @@ from emdata.state.changes import Change
 from emdata.state.database import connect, dsn_of
 from emdata.state.organizations import NewOrganization, add_organization
 from tests.api.world import World
-from tests.bench.api.client import measure, result, started
+from tests.bench.api.client import Load, measure, result, started
 from tests.bench.api.items import LIMIT, PATH
 from tests.bench.api.world import allow, wait_for_version
 from tests.bench.figures import Figure
@@ -54,7 +54,7 @@ def limit_figures(world: World, _: Path, rounds: int, _seconds: float) -> Iterat
 
 
 def flood_figures(world: World, _: Path, rounds: int, seconds: float) -> Iterator[Figure]:
-    """p99 of one organization beside a flood of another, of p99 without it.
+    """p99 of one organization beside a flood of another, of p99 without it before and after.
 
     The first one asks at a fifth of saturation; the flood asks at five times a limit of 8 % of it,
     so that less than 60 % of saturation is offered.
@@ -69,24 +69,42 @@ def flood_figures(world: World, _: Path, rounds: int, seconds: float) -> Iterato
     # The API learns of a changed policy by a notice. Who asked before has tokens of the old one.
     wait_for(lambda: holds(world, path, probe, int(60 * limit)), 60, "the policy to hold")
     ratios = []
+    before = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
     for _number in range(rounds):
-        alone = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
-        offered = FLOOD_OF * limit
-        with started(
-            url, connections=32, seconds=seconds + 2, rate=offered, headers=[loud]
-        ) as flood:
-            time.sleep(1)
-            beside = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
-            refused = result(flood)
-        if beside.failed or not refused.failed:
-            raise SystemExit(f"beside: {beside.statuses}, the flood: {refused.statuses}")
+        beside, flood = _beside(url, seconds, (rate, FLOOD_OF * limit), (calm, loud))
+        after = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
+        alone = (before.p99 + after.p99) / 2
+        offered = (beside.requests / beside.seconds + flood.requests / flood.seconds) / full.rate
         print(
-            f"INFO p99 alone {alone.p99 * 1000:.1f} ms, beside {beside.p99 * 1000:.1f} ms; "
-            f"{(rate + offered) / full.rate:.0%} of saturation offered, {refused.statuses}",
+            f"INFO p99 alone {_ms(before.p99)} and {_ms(after.p99)}, beside {_ms(beside.p99)}; "
+            f"of it the generator's {_ms(before.late)}, {_ms(after.late)}, {_ms(beside.late)}; "
+            f"{offered:.0%} of {full.rate:,.0f}/s offered, the flood: {flood.statuses}",
             flush=True,
         )
-        ratios.append(beside.p99 / alone.p99)
+        ratios.append(beside.p99 / alone)
+        before = after
     yield Figure("p99_beside_a_flood_of_alone", statistics.median(ratios), "x", 2.0, 1.3)
+
+
+def _beside(
+    url: str, seconds: float, rates: tuple[float, float], lines: tuple[str, str]
+) -> tuple[Load, Load]:
+    """Loads of one organization and of the flood around it, which begins first and ends last."""
+    (rate, offered), (calm, loud) = rates, lines
+    with started(url, connections=32, seconds=seconds + 4, rate=offered, headers=[loud]) as process:
+        time.sleep(1)
+        beside = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
+        has_ended = process.poll() is not None
+        flood = result(process)
+    if has_ended or beside.failed or not flood.failed:
+        raise SystemExit(f"beside: {beside.statuses}, the flood ({has_ended=}): {flood.statuses}")
+    if flood.requests < 0.95 * offered * flood.seconds:
+        raise SystemExit("the flood could not ask as often as it should; is the machine busy?")
+    return beside, flood
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.1f} ms"
 
 
 def _organizations(world: World) -> tuple[str, str, str]:
