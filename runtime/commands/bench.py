@@ -23,6 +23,12 @@ def footprint() -> None:
 
 
 @app.command()
+def landing() -> None:
+    """How fast records land with one and two TaskManagers, in containers (15 minutes)."""
+    _run("landing")
+
+
+@app.command()
 def latency() -> None:
     """Time from the last byte of a source's answer to its row on 9030."""
     _run("latency")

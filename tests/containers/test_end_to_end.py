@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from emdata.contracts import contracts
-from runtime.services.rest import get_json
 from tests.containers.compose_platform import ComposePlatform, build_standins, running_compose
+from tests.containers.scaling import scale, wait_landing
 from tests.containers.watching import Watching
 from tests.monitoring.expressions import OF_STARROCKS, metrics_in
 from tests.monitoring.test_dashboards import PANELS, expressions
@@ -125,29 +125,6 @@ def test_nothing_is_lost_or_counted_twice_when_a_container_is_killed(
     world.poll()
     assert_ledger_settled(world)
     assert_equal_to_the_witness(world)
-
-
-def landing(platform: ComposePlatform) -> set[int]:
-    """Parallelism of the vertices of the landing jobs, empty while one does not run."""
-    port, found = platform.settings.flink_rest_port, set()
-    for job in get_json(port, "/jobs/overview", timeout=10)["jobs"]:
-        if not job["name"].startswith("landing") or job["state"] in ("CANCELED", "FAILED"):
-            continue
-        for vertex in get_json(port, f"/jobs/{job['jid']}", timeout=10)["vertices"]:
-            if vertex["status"] != "RUNNING":
-                return set()
-            found.add(vertex["parallelism"])
-    return found
-
-
-def scale(platform: ComposePlatform, count: int) -> None:
-    service = "flink-taskmanager"
-    options = ("--detach", "--no-recreate", "--scale", f"{service}={count}")
-    assert platform.compose.run("up", *options, service) == 0
-
-
-def wait_landing(platform: ComposePlatform, count: int) -> None:
-    wait_for(lambda: landing(platform) == {count}, 60, f"landing at {count}", interval=0.5)
 
 
 def test_a_second_taskmanager_doubles_the_landing_jobs_and_nothing_is_lost(
