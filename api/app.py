@@ -76,6 +76,9 @@ def create_app(parts: Api) -> FastAPI:
         redoc_url=None,
         middleware=layers(parts),
         openapi_tags=TAGS,
+        # Requests are counted and logged by our own layers, which know what may be kept of them;
+        # OpenTelemetry would send addresses with their queries to whom OTEL_* names.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.openapi = described(app)  # type: ignore[method-assign]
     app.state.api = parts

@@ -101,11 +101,12 @@ class _Told:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            given = list(message.get("headers", ()))
+            given = message.get("headers", ())
             message = {**message, "headers": [*given, *self._headers]}
             self._slot.answered()
-            if any(name == b"content-type" and STREAMED in value for name, value in given):
-                self._slot.leave()
+            for name, value in given:
+                if name == b"content-type" and STREAMED in value:
+                    self._slot.leave()
         await self._send(message)
 
 
