@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts `jobmanager` or `taskmanager` in the foreground, as Flink's own image does with the same
-# words. FLINK_PROPERTIES: "key: value" lines over conf/config.yaml. FLINK_HEAP_MB: the JVM's heap.
+# words. FLINK_PROPERTIES: "key: value" lines over conf/config.yaml. FLINK_PROPERTIES_FILE: a file of
+# such lines with secrets, which must not stand in a command line. FLINK_HEAP_MB: the JVM's heap.
 set -euo pipefail
 
 role="${1:-}"
@@ -13,6 +14,14 @@ case "$role" in
     exit 2
     ;;
 esac
+
+if [[ -n "${FLINK_PROPERTIES_FILE:-}" ]]; then
+  conf="$(mktemp -d)"
+  cp "$FLINK_CONF_DIR"/* "$conf"/
+  chmod -R u+w "$conf"
+  cat "$FLINK_PROPERTIES_FILE" >>"$conf/config.yaml"
+  export FLINK_CONF_DIR="$conf"
+fi
 
 properties=()
 while IFS= read -r line; do

@@ -96,12 +96,12 @@ def load_settings(
     """
     try:
         if environ is None:
-            return Settings(_env_file=env_file)  # type: ignore[call-arg]
+            return on_the_host(Settings(_env_file=env_file))  # type: ignore[call-arg]
         saved = dict(os.environ)
         try:
             os.environ.clear()
             os.environ.update(environ)
-            return Settings(_env_file=env_file)  # type: ignore[call-arg]
+            return on_the_host(Settings(_env_file=env_file))  # type: ignore[call-arg]
         finally:
             os.environ.clear()
             os.environ.update(saved)
@@ -109,6 +109,26 @@ def load_settings(
         raise _setting_error(
             error, environ if environ is not None else os.environ, env_file
         ) from None
+
+
+def on_the_host(settings: Settings) -> Settings:
+    """With EMDATA_TLS, how the host's commands come to the containers' published ports.
+
+    What the user set stays.
+    """
+    if not settings.tls or settings.profile != "containers":
+        return settings
+    folder = settings.home / "containers" / "secrets"
+    known = {
+        "kafka_security_protocol": "SASL_SSL",
+        "kafka_ca_file": folder / "tls_ca",
+        "kafka_sasl_user": "operator",
+        "kafka_sasl_password_file": folder / "kafka_operator_password",
+        "postgres_tls": "verify-full",
+        "postgres_ca_file": folder / "tls_ca",
+    }
+    missing = known.keys() - settings.model_fields_set
+    return settings.model_copy(update={name: known[name] for name in missing})
 
 
 def environment_names(field: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from runtime.environment import settings_environment
 
 ENGINE_VERSION = (20, 10)
 COMPOSE_VERSION = (2, 20)
+HA, TLS, TLS_HA = "docker-compose.ha.yml", "docker-compose.tls.yml", "deploy/compose/tls-ha.yml"
 _QUESTION_TIMEOUT_S = 60.0
 _AMOUNT = re.compile(r"([\d.]+)(B|KiB|MiB|GiB)")
 _UNITS = {"B": 1e-6, "KiB": 1.024e-3, "MiB": 1.048576, "GiB": 1073.741824}
@@ -112,6 +113,9 @@ class Compose:
     def command(self, *arguments: str) -> list[str]:
         """The whole command line."""
         files = ["docker-compose.yml", *self.settings.compose_files]
+        if self.settings.tls:
+            files.append(TLS)
+            files.extend([TLS_HA] if HA in self.settings.compose_files else [])
         profiles = [*self.settings.compose_profiles]
         if self.mode == "simulator":
             profiles.append("simulator")

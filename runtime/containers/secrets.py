@@ -9,11 +9,13 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from emdata.clock import SystemClock
 from emdata.credentials import ensure_credentials
 from emdata.files import replace_file
 from emdata.push_keys import mosquitto_line
 from emdata.settings import Settings, environment_names
 from runtime.containers.alertmanager import alertmanager_config
+from runtime.containers.identities import write_identities
 from runtime.environment import as_text
 
 # Said by docker-compose.yml itself, or of the host only.
@@ -22,6 +24,9 @@ _OF_THE_HOST = frozenset(
         "profile", "sources", "home", "tools", "compose_profiles", "compose_files", "bind_host",
         "kafka_bootstrap_servers", "starrocks_host", "starrocks_password", "postgres_password",
         "writer", "api_host", "landing_parallelism", "manager_standby",
+        # Said by docker-compose.tls.yml: other paths, and a user for each service
+        "tls", "kafka_security_protocol", "kafka_ca_file", "kafka_sasl_mechanism",
+        "kafka_sasl_user", "kafka_sasl_password_file", "postgres_tls", "postgres_ca_file",
     }
 )  # fmt: skip
 MQTT_USER = "emdata"
@@ -51,6 +56,8 @@ def write_secrets(settings: Settings) -> Path:
     texts["settings"] = settings_text(settings) + broker_text(settings, texts["mqtt_password"])
     for name, text in texts.items():
         _write(folder / name, text)
+    if settings.tls:
+        write_identities(settings, folder, SystemClock().now())
     return folder
 
 

@@ -18,6 +18,7 @@ from emdata.warehouse import Warehouse
 from runtime import models, tasks
 from runtime.containers.rescale import follow_taskmanagers
 from runtime.context import Context
+from runtime.kafka_users import ensure_users
 from runtime.observing import observed
 from runtime.services import dagster, flink, starrocks
 from runtime.services.base import Service
@@ -60,6 +61,9 @@ def migrate(context: Context) -> None:
         log.info("migrated", part=name, result=text)
     text = create_topics(context.settings)
     log.info("migrated", part="topics", result=text)
+    folder = context.settings.kafka_users_folder
+    if folder is not None:
+        log.info("migrated", part="kafka users", result=ensure_users(context.settings, folder))
 
 
 def open_warehouse(context: Context) -> None:
