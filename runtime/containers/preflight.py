@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
-from emdata.settings import Settings
+from emdata.settings import REPOSITORY, Settings
 from runtime.containers.engine import (
     COMPOSE_VERSION,
     ENGINE_VERSION,
@@ -14,6 +14,7 @@ from runtime.containers.engine import (
     compose_version,
     engine_version,
 )
+from runtime.install import missing_jars, read_jar_lock
 from runtime.preflight import available_memory_mb, check_home, check_ports, check_python
 
 MEMORY_MB = {"starrocks": 7000, "lite": 3500}
@@ -84,6 +85,15 @@ def check_memory(settings: Settings, available_mb: int) -> list[str]:
     return [f"memory: {available_mb} MB available, {needed} MB needed; close programs{help_}"]
 
 
+def check_agent(lock: Path, jars: Path) -> list[str]:
+    """The jar that the broker's container gets from here is there, and is the locked one."""
+    agents = [jar for jar in read_jar_lock(lock) if jar.folder == "agents"]
+    return [
+        f"installation: {jar.filename} is missing or damaged in {jars}; run `make dev-setup`"
+        for jar in missing_jars(agents, jars)
+    ]
+
+
 def preflight(settings: Settings, ports: Mapping[str, int], data: Path) -> list[str]:
     """All problems found; empty when the containers can start. ``ports``: not yet ours."""
     problems = check_python() + check_home(settings.home, _DISK_MB) + check_engine()
@@ -93,6 +103,7 @@ def preflight(settings: Settings, ports: Mapping[str, int], data: Path) -> list[
     return [
         *check_processor(settings, cpu_info, platform.machine()),
         *check_memory(settings, available_memory_mb()),
+        *check_agent(REPOSITORY / "requirements" / "jars.lock", settings.tools_dir / "jars"),
         *check_ports(ports, data),
     ]
 

@@ -55,6 +55,7 @@ class ComposePlatform(Host):
             "COMPOSE_PROFILES": "lite",
             "EMDATA_COMPOSE_FILES": STANDINS,
             "EMDATA_HOME": str(home),
+            "EMDATA_TOOLS": os.environ.get("EMDATA_TOOLS", str(REPOSITORY / ".emdata" / "tools")),
             "SOURCES": "simulator",
             **builder(),
             **(settings or {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,19 @@ def test_memory_needed_depends_on_what_is_chosen(tmp_path: Path) -> None:
     assert "COMPOSE_PROFILES=lite" in preflight.check_memory(full, 4000)[0]
     assert preflight.check_memory(lite, 4000) == []
     assert preflight.check_memory(watched, 4000) != []
+
+
+def test_a_missing_jar_for_the_broker_is_told_before_anything_starts(tmp_path: Path) -> None:
+    lock = tmp_path / "jars.lock"
+    digest = hashlib.sha256(b"jar").hexdigest()
+    lock.write_text(
+        f"agents org.example:agent:1.0 {digest}\nkafka org.example:other:1.0 {digest}\n"
+    )
+    (problem,) = preflight.check_agent(lock, tmp_path)
+    assert "agent-1.0.jar" in problem
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "agent-1.0.jar").write_bytes(b"jar")
+    assert preflight.check_agent(lock, tmp_path) == []
 
 
 def test_a_missing_engine_is_one_line_that_says_what_to_do(
