@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from emdata.contracts.base import Record, short_hash
+from emdata.contracts.base import Record, hash_of, short_hash
 from emdata.errors import EmdataError
 from scrapers.columnar_csv import CsvTable
 from stream_manager.polls.prepared import PreparedBatch
@@ -115,7 +115,7 @@ def _batch(record: type[Record], rows: SentRows, newest: datetime | None) -> Pre
         versions=rows.versions,
         payloads=rows.payloads,
         key_hashes=[short_hash(key.encode()) for key in rows.record_keys],
-        content_hashes=[short_hash(payload) for payload in rows.payloads],
+        content_hashes=[hash_of(payload) for payload in rows.payloads],
         priorities=rows.priorities,
         newest_event=newest,
     )

@@ -2,7 +2,7 @@
 
 A contract is one module in this package with one or more ``Record`` classes, each with a
 ``dataset``. Everything downstream (topic, StarRocks table, Flink SQL, dbt staging, docs) is
-derived from it by ``emdata.derive``. Standard library and msgspec only.
+derived from it by ``emdata.derive``. Standard library, msgspec and xxhash only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hint
 
 import msgspec
 from msgspec.structs import astuple
+from xxhash import xxh3_128_digest
 
 from emdata.errors import ContractError
 
@@ -184,7 +185,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     dataset: ClassVar[Dataset]
 
     def __post_init__(self) -> None:
-        shape = _shape(type(self))
+        shape = shape_of(type(self))
         for name in shape.instants:
             value = getattr(self, name)
             if value is None or value.tzinfo is UTC:
@@ -225,14 +226,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def version_text(self) -> str | None:
         """Return the version in a form that sorts as text, or None when undeclared."""
         name = self.dataset.version
-        return None if name is None else _sortable(getattr(self, name))
+        return None if name is None else sortable(getattr(self, name))
 
     def key_hash(self) -> bytes:
         """Return 16 bytes of SHA-256 over the key."""
         return short_hash(self.record_key().encode())
 
     def content_hash(self) -> bytes:
-        """Return 16 bytes of SHA-256 over the JSON of all hashed fields, in their order."""
+        """Return 128 bits of XXH3 over the JSON of all hashed fields, in their order."""
         return self.encoded().content_hash
 
     def payload(self) -> bytes:
@@ -242,7 +243,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     def encoded(self) -> Encoded:
         """Return the record in every form that travels, each made once."""
         encoder = RecordEncoder(type(self))
-        _, key, version, content_hash = encoder.encode(self)
+        key, version, content_hash, _ = encoder.encode(self)
         return Encoded(key, version, bytes(encoder.payload), content_hash)
 
 
@@ -250,8 +251,16 @@ HASH_BYTES = 16
 
 
 def short_hash(data: bytes) -> bytes:
-    """Return the first HASH_BYTES of SHA-256: what keys and contents are known by."""
+    """Return the first HASH_BYTES of SHA-256: what keys are known by."""
     return sha256(data).digest()[:HASH_BYTES]
+
+
+def hash_of(content: bytes | bytearray) -> bytes:
+    """Return HASH_BYTES of XXH3: what the contents of one key are compared by (ADR 0024).
+
+    Source: the XXH3 specification, 128 bits, seed 0, in its canonical (big-endian) form.
+    """
+    return xxh3_128_digest(content)
 
 
 class Encoded(msgspec.Struct, gc=False):
@@ -266,22 +275,24 @@ class Encoded(msgspec.Struct, gc=False):
 class RecordEncoder:
     """Encodes records of one contract, one after the other; belongs to one thread.
 
-    payload: the JSON of the record before, in memory that the next one takes.
+    payload: the JSON of the record before, in memory that the next one takes. values: its values
+    in declaration order, with instants as texts.
     """
 
-    __slots__ = ("_shape", "payload")
+    __slots__ = ("_shape", "payload", "values")
 
     def __init__(self, record: type[Record]) -> None:
-        self._shape = _shape(record)
+        self._shape = shape_of(record)
         self.payload = bytearray()
+        self.values: list[Any] = []
 
-    def encode(self, record: Record) -> tuple[list[Any], str, str | None, bytes]:
-        """Fill ``payload``; return the record's values, its key, its version and its content hash.
+    def encode(self, record: Record) -> tuple[str, str | None, bytes, Any]:
+        """Fill ``payload`` and ``values``; return key, version, content hash and event time.
 
-        The values are in declaration order, with instants as texts.
+        The event time is an instant as text, a date, or None.
         """
         shape, payload = self._shape, self.payload
-        values: list[Any] = [*astuple(record)]
+        values = self.values = [*astuple(record)]
         for place in shape.places:
             value = values[place]
             if value is not None:
@@ -290,23 +301,25 @@ class RecordEncoder:
         plain = shape.plain
         _JSON.encode_into(record if plain is None else plain(*values), payload)
         if shape.hashed is None:
-            content_hash = sha256(payload).digest()[:HASH_BYTES]
+            content_hash = hash_of(payload)
         else:
-            content_hash = short_hash(_to_json(shape.hashed(*[values[at] for at in shape.kept])))
+            content_hash = hash_of(_to_json(shape.hashed(*[values[at] for at in shape.kept])))
         key = shape.key(values) if shape.is_keyed_by_fields else record.record_key()
         version = shape.version(values) if shape.is_versioned_by_field else record.version_text()
-        return values, key, version, content_hash
+        return key, version, content_hash, values[shape.event] if shape.event >= 0 else None
 
 
-class _Shape:
+class Shape:
     """What checking and encoding the records of a contract needs, found once per class.
 
     plain: a struct of the same fields whose instants are texts, None without instants. hashed: one
     of the hashed fields only, None when all are hashed; kept are their positions.
-    is_keyed_by_fields, is_versioned_by_field: the contract does not make its own.
+    is_keyed_by_fields, is_versioned_by_field: the contract does not make its own. event: the
+    position of the event time, -1 when that is neither an instant nor a day.
     """
 
     __slots__ = (
+        "event",
         "floats",
         "hashed",
         "instants",
@@ -328,6 +341,9 @@ class _Shape:
         self.plain = _struct_of(names) if self.instants else None
         self.kept = tuple(i for i, name in enumerate(names) if name not in record.dataset.unhashed)
         dataset = record.dataset
+        self.event = names.index(dataset.event_time)
+        if fields[self.event].base not in (datetime, date):
+            self.event = -1
         self.keys = tuple(names.index(name) for name in dataset.key)
         self.version_place = None if dataset.version is None else names.index(dataset.version)
         self.is_keyed_by_fields = record.record_key is Record.record_key
@@ -338,12 +354,12 @@ class _Shape:
     def key(self, values: list[Any]) -> str:
         """Return the key of a record with these values."""
         if len(self.keys) == 1:
-            return _key_part(values[self.keys[0]])
+            return key_part(values[self.keys[0]])
         return key_text([values[place] for place in self.keys])
 
     def version(self, values: list[Any]) -> str | None:
         """Return the version of a record with these values."""
-        return None if self.version_place is None else _sortable(values[self.version_place])
+        return None if self.version_place is None else sortable(values[self.version_place])
 
 
 _JSON = msgspec.json.Encoder()
@@ -372,8 +388,8 @@ def _struct_of(names: Sequence[str]) -> type[msgspec.Struct]:
 
 
 @cache
-def _shape(record: type[Record]) -> _Shape:
-    return _Shape(record)
+def shape_of(record: type[Record]) -> Shape:
+    return Shape(record)
 
 
 @cache
@@ -399,17 +415,19 @@ def utc_text(value: datetime) -> str:
 
 def key_text(values: Sequence[Any]) -> str:
     """Join the values of a key by ``|``, with ``\\`` and ``|`` in them escaped."""
-    return "|".join([_key_part(value) for value in values])
+    return "|".join([key_part(value) for value in values])
 
 
-def _key_part(value: Any) -> str:
+def key_part(value: Any) -> str:
+    """Return one value of a key as text, escaped."""
     text = utc_text(value) if isinstance(value, datetime) else str(value)
     if "|" in text or "\\" in text:
         return text.replace("\\", "\\\\").replace("|", "\\|")
     return text
 
 
-def _sortable(value: Any) -> str:
+def sortable(value: Any) -> str:
+    """Return a version as text that sorts as the versions do."""
     if isinstance(value, str):
         return value
     if isinstance(value, datetime):

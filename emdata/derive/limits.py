@@ -26,8 +26,8 @@ def check_storable(record: Record) -> None:
     Raises ContractError naming the field.
     """
     encoder = RecordEncoder(type(record))
-    values, *_ = encoder.encode(record)
-    check_values(record, values, len(encoder.payload))
+    encoder.encode(record)
+    check_values(record, encoder.values, len(encoder.payload))
 
 
 def check_values(record: Record, values: list[Any], size: int) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from emdata.commits import DatasetCounts
-from emdata.contracts.base import HASH_BYTES, Record, RecordEncoder, fields_of, utc_text
+from emdata.contracts.base import HASH_BYTES, Record, RecordEncoder, utc_text
+from emdata.derive.rows import RowEncoder
 from stream_manager.buffer import Columns, Drafts
 from stream_manager.buffer.blocks import BlockHead
 
@@ -60,24 +62,21 @@ class Pending:
     """What a poll has taken of one dataset: its counts, and the records that are not durable yet.
 
     taken: content hashes by key hash of what this poll accepted. is_keyed_alike: the Kafka key is
-    the record's key; is_regional: a record may be about a state. event_place: which of a record's
-    values is its event time. is_hashed: keys are remembered at all; is_compared: an unchanged
-    record is left out. encode, payload: as ``RecordEncoder`` has them.
+    the record's key; is_regional: a record may be about a state. is_hashed: keys are remembered at
+    all; is_compared: an unchanged record is left out.
     """
 
     def __init__(self, context: PollContext, record: type[Record]) -> None:
-        self.dataset, self._context = record.dataset, context
+        self.record, self.dataset, self._context = record, record.dataset, context
         self.counts = DatasetCounts()
         self.taken: dict[bytes, bytes] = {}
         self.is_keyed_alike = record.kafka_key is Record.kafka_key
         self.is_regional = (
             record.dataset.region is not None or record.region_code is not Record.region_code
         )
-        self.event_place = event_place(record)
         self.is_hashed = context.keys is not Keys.FORGOTTEN
         self.is_compared = context.keys is Keys.COMPARED
-        self.encode = (encoder := RecordEncoder(record)).encode
-        self.payload = encoder.payload
+        self.records = RecordEncoder(record)
         self._newest = ""
         self._records: list[_Row] = []
         self._payloads = bytearray()
@@ -85,6 +84,11 @@ class Pending:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @cached_property
+    def rows(self) -> RowEncoder:
+        """What encodes rows of the contract that come as JSON."""
+        return RowEncoder(self.record)
 
     def add(
         self,
@@ -169,13 +173,6 @@ def with_head(counts: DatasetCounts, head: BlockHead) -> DatasetCounts:
         first_seq=head.first_seq if counts.first_seq is None else counts.first_seq,
         last_seq=head.last_seq,
     )
-
-
-def event_place(record: type[Record]) -> int:
-    """Return which value of a record is its event time; -1 when it is no instant and no day."""
-    fields = {field.name: (place, field.base) for place, field in enumerate(fields_of(record))}
-    place, base = fields[record.dataset.event_time]
-    return place if base in (datetime, date) else -1
 
 
 def _or_none(values: tuple[str | None, ...]) -> list[str | None] | None:

@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
-from emdata.contracts.base import Priority, Record, json_decoder, short_hash
+from emdata.contracts.base import Priority, Record, RecordEncoder, json_decoder, short_hash
 from emdata.derive.limits import check_identity, check_values
+from emdata.derive.rows import RowEncoder
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager.buffer import Block, Drafts
@@ -102,23 +103,31 @@ class PollSession:
         refused: gets index and reason of each row that was rejected, also when this raises
         BufferUnavailable because a batch could not be made durable.
         """
-        decode = json_decoder(record).decode
         refused = [] if refused is None else refused
         pending = self._pending_of(record)
+        read, tally = pending.rows.read, self.tally
         for index, raw in enumerate(rows):
-            try:
-                value = decode(raw)
-            except RECORD_ERRORS as error:
-                self.row_rejected(bytes(raw), error)
-                refused.append((index, str(error)))
-                continue
-            self.tally.rows += 1
-            self.tally.parsed += 1
-            reason = self._take(value, pending)
-            if reason is not None:
-                refused.append((index, reason))
+            row = read(raw)
+            if row is not None and self._take_row(row, pending):
+                tally.rows += 1
+                tally.parsed += 1
+            else:
+                reason = self._take_doubtful(raw, pending)
+                if reason is not None:
+                    refused.append((index, reason))
             if self._waiting >= self.context.batch_size:
                 await self._hand_over()
+
+    def _take_doubtful(self, raw: bytes | msgspec.Raw, pending: Pending) -> str | None:
+        """Count a row and take its record; returns why it was rejected."""
+        try:
+            record = json_decoder(pending.record).decode(raw)
+        except RECORD_ERRORS as error:
+            self.row_rejected(bytes(raw), error)
+            return str(error)
+        self.tally.rows += 1
+        self.tally.parsed += 1
+        return self._take(record, pending)
 
     async def batch_prepared(self, batch: PreparedBatch) -> None:
         """Count parsed rows, one a record, that come as columns, and take them.
@@ -300,34 +309,52 @@ class PollSession:
         return True
 
     def _take(self, record: Record, pending: Pending) -> str | None:
-        counts = pending.counts
-        counts.records += 1
+        """Take a record; returns why it was rejected."""
         try:
-            values, key, version, content_hash = pending.encode(record)
-            payload = pending.payload
-            key_hash = short_hash(key.encode()) if pending.is_hashed else b""
-            if pending.event_place >= 0:
-                pending.note_event(values[pending.event_place])
-            if pending.is_compared and self._is_known(pending, key_hash, content_hash):
-                counts.unchanged += 1
-                return None
-            if len(payload) > MAX_PAYLOAD:
-                raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
-            check_values(record, values, len(payload))
-            check_identity(pending.dataset.name, key, version)
-            kafka_key = key if pending.is_keyed_alike else record.kafka_key()
-            priority = self._decide(record)
-            region = record.region_code() if pending.is_regional else None
+            self._admit(record, pending, pending.records)
         except RECORD_ERRORS as error:
-            counts.rejected += 1
+            pending.counts.records += 1
+            pending.counts.rejected += 1
             self._dead.add(pending.dataset.name, bytes_of(record), error)
             return str(error)
+        return None
+
+    def _take_row(self, row: Record, pending: Pending) -> bool:
+        """Take a row that stands for a record; False when only the record says what is wrong."""
+        try:
+            self._admit(row, pending, pending.rows)
+        except RECORD_ERRORS:
+            return False
+        return True
+
+    def _admit(self, record: Record, pending: Pending, encoder: RecordEncoder | RowEncoder) -> None:
+        """Count a record and take it unless it is known; whatever this raises, nothing is counted.
+
+        Raises one of RECORD_ERRORS for a record that cannot be stored.
+        """
+        key, version, content_hash, event = encoder.encode(record)
+        payload, counts = encoder.payload, pending.counts
+        if event is not None:
+            pending.note_event(event)
+        key_hash = short_hash(key.encode()) if pending.is_hashed else b""
+        if pending.is_compared and self._is_known(pending, key_hash, content_hash):
+            counts.records += 1
+            counts.unchanged += 1
+            return
+        if len(payload) > MAX_PAYLOAD:
+            raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
+        if encoder is pending.records:
+            check_values(record, pending.records.values, len(payload))
+        check_identity(pending.dataset.name, key, version)
+        kafka_key = key if pending.is_keyed_alike else record.kafka_key()
+        region = record.region_code() if pending.is_regional else None
+        priority = self._decide(record)  # last, for it counts
+        counts.records += 1
         if not (self._room[priority] or self._admits(priority)):
             counts.deferred += 1
-            return None
+            return
         pending.add(key, version, kafka_key, key_hash, content_hash, priority, payload, region)
         self._waiting += 1
-        return None
 
     def _pending_of(self, record: type[Record]) -> Pending:
         pending = self._pending.get(record.dataset.name)
