@@ -13,7 +13,7 @@ DAGSTER_RUNS_ACTIVE = Gauge(
 DAGSTER_LAST_END = Gauge(
     "emdata_dagster_last_end_timestamp_seconds",
     "When the last run of a job ended, by how it ended: SUCCESS, FAILURE or CANCELED",
-    ["job", "status"],
+    ["dagster_job", "status"],
 )
 DAGSTER_HEARTBEAT = Gauge(
     "emdata_dagster_heartbeat_timestamp_seconds",

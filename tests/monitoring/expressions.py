@@ -51,9 +51,18 @@ def metrics_in(expression: str) -> set[str]:
 def served() -> set[str]:
     """The names of all time series of the platform's own metrics."""
     found = set()
-    for module in (stream_manager.metrics, api.metrics, runtime.metrics):
-        for value in vars(module).values():
-            if isinstance(value, MetricWrapperBase):
-                (family,) = value.describe()
-                found |= {family.name + suffix for suffix in _SUFFIXES[family.type]}
+    for metric in _ours():
+        (family,) = metric.describe()
+        found |= {family.name + suffix for suffix in _SUFFIXES[family.type]}
     return found
+
+
+def labels_of_ours() -> dict[str, set[str]]:
+    """The labels of the platform's own metrics by name."""
+    return {metric.describe()[0].name: set(metric._labelnames) for metric in _ours()}
+
+
+def _ours() -> list[MetricWrapperBase]:
+    modules = (stream_manager.metrics, api.metrics, runtime.metrics)
+    values = [value for module in modules for value in vars(module).values()]
+    return [value for value in values if isinstance(value, MetricWrapperBase)]

@@ -13,7 +13,13 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from emdata.settings import REPOSITORY
 from stream_manager import metrics
-from tests.monitoring.expressions import OF_SERVERS, OF_STARROCKS, metrics_in, served
+from tests.monitoring.expressions import (
+    OF_SERVERS,
+    OF_STARROCKS,
+    labels_of_ours,
+    metrics_in,
+    served,
+)
 
 FOLDER = REPOSITORY / "monitoring" / "grafana"
 PANELS = {"ingestion": 8, "health": 6, "source": 7, "glance": 16}
@@ -87,6 +93,12 @@ def test_the_promised_metrics_are_served_with_their_labels(name: str, labels: se
         for family in value.describe()
     }
     assert labels <= set(by_name[name]._labelnames)
+
+
+def test_no_metric_of_ours_has_a_label_that_prometheus_sets_itself() -> None:
+    # Such a label is scraped as exported_job, and an expression that groups by it is wrong.
+    for name, labels in labels_of_ours().items():
+        assert not {"job", "instance"} & labels, name
 
 
 @pytest.mark.system("promtool")

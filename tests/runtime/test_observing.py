@@ -58,8 +58,8 @@ def test_the_last_end_of_each_job_is_shown_by_how_it_ended(
         dsn(platform.context, platform.settings.postgres_dagster_database), clock
     )
     gauges.look()
-    assert value("last_end_timestamp_seconds", job="models", status="SUCCESS") == 200.5
-    assert value("last_end_timestamp_seconds", job="models", status="FAILURE") == 150
+    assert value("last_end_timestamp_seconds", dagster_job="models", status="SUCCESS") == 200.5
+    assert value("last_end_timestamp_seconds", dagster_job="models", status="FAILURE") == 150
     assert value("runs_active", status="STARTED") == 1
     assert value("runs_active", status="QUEUED") == 1
     assert value("runs_active", status="CANCELING") == 0
@@ -67,10 +67,10 @@ def test_the_last_end_of_each_job_is_shown_by_how_it_ended(
 
     connection.execute("DELETE FROM runs WHERE status = 'FAILURE'")
     gauges.look()
-    assert value("last_end_timestamp_seconds", job="models", status="FAILURE") == 150
+    assert value("last_end_timestamp_seconds", dagster_job="models", status="FAILURE") == 150
     clock.advance(EVERY_S)
     gauges.look()
-    assert value("last_end_timestamp_seconds", job="models", status="FAILURE") is None
+    assert value("last_end_timestamp_seconds", dagster_job="models", status="FAILURE") is None
 
 
 def test_the_last_values_stay_while_postgresql_is_away(
@@ -88,7 +88,7 @@ def test_the_last_values_stay_while_postgresql_is_away(
         gauges.look()
     finally:
         connection.execute("ALTER TABLE away RENAME TO runs")
-    assert value("last_end_timestamp_seconds", job="models", status="SUCCESS") == 100
+    assert value("last_end_timestamp_seconds", dagster_job="models", status="SUCCESS") == 100
 
 
 def test_lost_jobs_are_counted_where_prometheus_can_ask(platform: Platform) -> None:
