@@ -21,7 +21,7 @@ from typing import Literal
 import msgspec
 
 from emdata.clock import Clock
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.errors import SettingError
 from emdata.files import replace_file
 

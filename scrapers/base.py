@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from emdata.clock import Clock
-from emdata.contracts.base import Record, utc_text
+from emdata.contracts.base import Record
+from emdata.contracts.identity import utc_text
 from emdata.errors import ContractError
 from emdata.settings import Settings
 from scrapers import wire

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
-from emdata.contracts.base import utc_text
 from emdata.contracts.firms import PRODUCT_RANKS, FireDetection
+from emdata.contracts.identity import utc_text
 from emdata.errors import DocumentError, RowError
 from scrapers import values, wire
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from emdata.contracts.base import Record, utc_text
+from emdata.contracts.base import Record
+from emdata.contracts.identity import utc_text
 from emdata.errors import BufferUnavailable, EmdataError, SourceUnavailable
 from emdata.objects import RawStore
 from emdata.telemetry import get_logger

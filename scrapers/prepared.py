@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from emdata.contracts.base import Record, hash_of, short_hash
+from emdata.contracts.base import Record
+from emdata.contracts.identity import hash_of, short_hash
 from emdata.errors import EmdataError
 from scrapers.columnar_csv import CsvTable
 from stream_manager.polls.prepared import PreparedBatch

@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 from emdata.clock import Clock
 from emdata.commits import Commit, Dead
-from emdata.contracts.base import Priority, utc_text
+from emdata.contracts.base import Priority
+from emdata.contracts.identity import utc_text
 from emdata.envelope import Regions
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from api.access.caller import ANONYMOUS, OrganizationClass, Policy
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.state.access import Key, Organization
 
 # No line breaks, no control characters, no separators that some programs take for one.

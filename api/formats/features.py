@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from api.catalog.model import Collection
-from emdata.contracts.base import key_text
+from emdata.contracts.identity import key_text
 
 
 def feature(collection: Collection, values: dict[str, Any], shown: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from api.catalog.model import Collection
 from api.formats.model import Document, Format, Row, instant_text
 from api.formats.values import LINES, Objects, dumps, geometry_maker
-from emdata.contracts.base import key_text
+from emdata.contracts.identity import key_text
 
 GEOJSON_TYPE = "application/geo+json"
 JSON_TYPE = "application/json"

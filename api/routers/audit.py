@@ -11,7 +11,7 @@ from api.access.require import AdminCaller
 from api.context import TheApi
 from api.parameters import NoOtherParameters
 from api.problems import documented
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.state.audit_chain import entries_before
 
 router = APIRouter(tags=["administration"], dependencies=[NoOtherParameters])

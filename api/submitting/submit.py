@@ -13,7 +13,7 @@ from api.context import Api
 from api.problems import Problem, bad_parameter
 from api.submitting.body import rows_of
 from api.submitting.model import Form, Item
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.errors import ServiceError, SourceUnavailable
 from emdata.telemetry import get_logger
 

@@ -22,8 +22,8 @@ from emdata.contracts.base import (
     UtcDatetime,
     duration,
     fields_of,
-    utc_text,
 )
+from emdata.contracts.identity import utc_text
 from emdata.errors import ContractError
 
 __all__ = [

@@ -15,18 +15,8 @@ from typing import Annotated, Any, cast, get_args, get_type_hints
 
 import msgspec
 
-from emdata.contracts.base import (
-    Field,
-    Record,
-    UtcDatetime,
-    fields_of,
-    hash_of,
-    key_part,
-    key_text,
-    shape_of,
-    sortable,
-    utc_text,
-)
+from emdata.contracts.base import Field, Record, UtcDatetime, fields_of, shape_of
+from emdata.contracts.identity import hash_of, key_part, key_text, sortable, utc_text
 from emdata.derive.limits import MAX_BIGINT
 from emdata.derive.types import TEXT_LENGTH_FACTOR, text_bytes
 

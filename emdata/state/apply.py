@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB, Insert, distinct_on, insert
 from sqlalchemy.sql.dml import ReturningInsert
 
 from emdata.commits import Commit, Dead, SeenUpdate
-from emdata.contracts.base import HASH_BYTES
+from emdata.contracts.identity import HASH_BYTES
 from emdata.state.database import transaction
 from emdata.state.redrives import RedriveFrame, is_redrive
 from emdata.state.tables import (

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.state.access_tables import audit_chain
 from emdata.state.database import transaction
 

@@ -34,7 +34,7 @@ def entries(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Newest entries.")] = 20,
 ) -> None:
     """Print the newest entries, oldest of them first."""
-    from emdata.contracts.base import utc_text
+    from emdata.contracts.identity import utc_text
     from emdata.state.audit_chain import entries_before
     from emdata.state.database import connect
     from runtime.context import load_context

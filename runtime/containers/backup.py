@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emdata.clock import Clock
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.errors import ServiceError, SettingError
 from emdata.files import replace_file
 from emdata.paths import Mode, read_mode

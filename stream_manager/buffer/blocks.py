@@ -14,7 +14,7 @@ from itertools import accumulate, groupby
 import msgspec
 
 from emdata.commits import Commit, SeenUpdate
-from emdata.contracts.base import HASH_BYTES
+from emdata.contracts.identity import HASH_BYTES
 from emdata.envelope import Accepted, Draft, Stencil
 from stream_manager.buffer.acks import ranges
 

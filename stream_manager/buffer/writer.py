@@ -12,7 +12,7 @@ import msgspec
 
 from emdata.clock import Clock
 from emdata.commits import Commit, Dead
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.envelope import Accepted, Draft
 from emdata.errors import BufferUnavailable, EmdataError
 from stream_manager.buffer.blocks import Block, CommitOf, Drafts, LateCommit, Run, blocks_of

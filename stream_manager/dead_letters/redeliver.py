@@ -13,7 +13,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from emdata.contracts.base import Record, utc_text
+from emdata.contracts.base import Record
+from emdata.contracts.identity import utc_text
 from emdata.envelope import Accepted, Headers, kafka_headers, kafka_value
 from emdata.state.clients import FIRST_CLIENT
 from emdata.state.dead_letters import Letter

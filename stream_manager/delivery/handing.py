@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 
-from emdata.contracts.base import HASH_BYTES
+from emdata.contracts.identity import HASH_BYTES
 from emdata.envelope import Regions
 from stream_manager.buffer import Block
 from stream_manager.delivery.producers import RecordProducer, Report, error_of

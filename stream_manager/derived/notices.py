@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 import msgspec
 
 from emdata.clock import Clock
-from emdata.contracts.base import Record, utc_text
+from emdata.contracts.base import Record
 from emdata.contracts.derived import EscalationNotice
 from emdata.contracts.firms import FireDetection
+from emdata.contracts.identity import utc_text
 from emdata.errors import EmdataError
 from emdata.telemetry import get_logger
 from stream_manager.derived.grid import KM_PER_MILE

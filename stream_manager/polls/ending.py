@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from emdata.commits import Commit, DatasetCounts, Dead, SeenUpdate
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from stream_manager import metrics
 from stream_manager.polls.poll import MAX_REASON, PollContext, Tally
 

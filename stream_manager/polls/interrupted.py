@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from stream_manager.buffer import Block
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from emdata.commits import DatasetCounts
-from emdata.contracts.base import HASH_BYTES, Record, RecordEncoder, utc_text
+from emdata.contracts.base import Record, RecordEncoder
+from emdata.contracts.identity import HASH_BYTES, utc_text
 from emdata.derive.rows import RowEncoder
 from stream_manager.buffer import Columns, Drafts
 from stream_manager.buffer.blocks import BlockHead

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from emdata.commits import Dead
-from emdata.contracts.base import Record, utc_text
+from emdata.contracts.base import Record
+from emdata.contracts.identity import utc_text
 from emdata.errors import EmdataError
 from stream_manager.polls.poll import MAX_REASON, RECORD_ERRORS, PollContext
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
-from emdata.contracts.base import Priority, Record, RecordEncoder, json_decoder, short_hash
+from emdata.contracts.base import Priority, Record, RecordEncoder, json_decoder
+from emdata.contracts.identity import short_hash
 from emdata.derive.limits import check_identity, check_values
 from emdata.derive.rows import RowEncoder
 from emdata.errors import BufferUnavailable

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from emdata.commits import Commit
-from emdata.contracts.base import Record, short_hash
+from emdata.contracts.base import Record
+from emdata.contracts.identity import short_hash
 from emdata.errors import EmdataError, StateUnavailable
 from emdata.state.reads import load_contents
 from emdata.telemetry import get_logger

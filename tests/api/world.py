@@ -20,7 +20,8 @@ import httpx2
 import msgspec
 import pymysql
 
-from emdata.contracts.base import Record, utc_text
+from emdata.contracts.base import Record
+from emdata.contracts.identity import utc_text
 from emdata.derive.starrocks import quote, raw_table
 from tests.support.platform import Platform, running_platform
 

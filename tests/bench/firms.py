@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from statistics import median
 from time import perf_counter
 
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.settings import load_settings
 from scrapers.columnar_csv import read_table
 from scrapers.firms_columns import VERSIONS, pixel_columns

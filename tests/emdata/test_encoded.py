@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from emdata.contracts import Record, contracts
-from emdata.contracts.base import Field, fields_of, utc_text
+from emdata.contracts.base import Field, fields_of
+from emdata.contracts.identity import utc_text
 from emdata.errors import ContractError
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)

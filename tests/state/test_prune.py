@@ -14,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine
 
 from emdata.commits import Commit, DatasetCounts, Dead
-from emdata.contracts.base import utc_text
+from emdata.contracts.identity import utc_text
 from emdata.state.apply import apply_commit
 from emdata.state.freshness import freshness
 from emdata.state.ledger import HourRow, hours, is_landed, settle

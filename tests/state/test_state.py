@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from emdata.commits import Commit, DatasetCounts, Dead, SeenUpdate
 from emdata.contracts import contracts
-from emdata.contracts.base import Dataset, Record, UtcDatetime, utc_text
+from emdata.contracts.base import Dataset, Record, UtcDatetime
+from emdata.contracts.identity import utc_text
 from emdata.errors import StateUnavailable
 from emdata.state import connect, upgrade
 from emdata.state.apply import apply_commit, apply_commits, apply_dead

@@ -18,7 +18,7 @@ from api.query.cursor import cursor_of, values_of
 from api.query.keys import key_filters, split_key
 from api.query.model import Filter
 from api.query.parameters import asked_of
-from emdata.contracts.base import key_text
+from emdata.contracts.identity import key_text
 from tests.api.query.things import THINGS, hours
 
 QUERY = asked_of(THINGS, [("sortby", "-amount,seen_at,seen_on,is_wet,title")]).query

@@ -17,7 +17,7 @@ from api.query.cursor import cursor_of
 from api.query.keys import key_filters
 from api.query.parameters import asked_of, asked_of_item
 from api.query.statement import count_statement, extent_statement, items_statement, order_values
-from emdata.contracts.base import key_text
+from emdata.contracts.identity import key_text
 from emdata.derive.starrocks import quote
 from tests.starrocks.running import RunningServer
 

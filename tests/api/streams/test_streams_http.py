@@ -21,8 +21,8 @@ from api.problems import Problem
 from api.routers.streams import stream
 from api.streams.hub import Hub, HubLimits
 from api.streams.tail import TailConfig
-from emdata.contracts.base import utc_text
 from emdata.contracts.fema import DisasterDeclaration
+from emdata.contracts.identity import utc_text
 from emdata.contracts.nws import Alert
 from emdata.envelope import Accepted, kafka_headers, kafka_value
 from tests.api.world import World, running_world

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from emdata.contracts.base import utc_text
 from emdata.contracts.coagmet import HourlyObservation
+from emdata.contracts.identity import utc_text
 from emdata.envelope import Accepted, kafka_headers, kafka_value
 from tests.api.world import World
 from tests.bench.api.client import REPOSITORY
