@@ -27,6 +27,7 @@ DEFAULTS = (
     ("noaa", Priority.NORMAL),
 )
 """Whole words in the name of a dataset or source, the first that is found counts."""
+_CRITICAL = Priority.CRITICAL  # a member of an enumeration is looked up by a call
 
 
 class PriorityPolicy:
@@ -57,9 +58,7 @@ class PriorityPolicy:
         dataset = record.dataset
         is_silent = type(record).priority is Record.priority
         wanted = self._named(dataset) if is_silent else record.priority()
-        if wanted is not Priority.CRITICAL:
-            return wanted
-        return self.decide_level(dataset, wanted)
+        return wanted if wanted is not _CRITICAL else self.decide_level(dataset, wanted)
 
     def decide_level(self, dataset: Dataset, wanted: Priority) -> Priority:
         """Return the priority of a record that asks for ``wanted``; counts what is capped."""
