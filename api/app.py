@@ -17,6 +17,7 @@ from api.access.gate import Gate
 from api.access.headers import SecurityHeaders
 from api.caching.early import EarlyAnswers
 from api.context import Api
+from api.description import Descriptions
 from api.fairness.layer import EarlyRefusal, FairnessLayer
 from api.formats.compression import Compression
 from api.methods import Methods
@@ -68,6 +69,7 @@ def create_app(parts: Api) -> FastAPI:
 
     app = FastAPI(
         title="Emergency data",
+        openapi_url=None,
         version="1.0.0",
         description=DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -82,6 +84,7 @@ def create_app(parts: Api) -> FastAPI:
     )
     app.openapi = described(app)  # type: ignore[method-assign]
     app.state.api = parts
+    app.state.descriptions = Descriptions(app)
     add_handlers(app)
     for info in sorted(pkgutil.iter_modules(api.routers.__path__), key=lambda one: one.name):
         app.include_router(importlib.import_module(f"api.routers.{info.name}").router)

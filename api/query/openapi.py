@@ -37,9 +37,10 @@ def parameter(name: str, description: str, schema: dict[str, Any], **others: Any
     }
 
 
-def _list_parameter(
+def list_parameter(
     name: str, description: str, items: dict[str, Any], example: list[Any], **limits: Any
 ) -> Parameter:
+    """Return a query parameter whose values are separated by commas."""
     made = parameter(name, description, {"type": "array", "items": items, **limits})
     return {**made, "style": "form", "explode": False, "example": example}
 
@@ -54,10 +55,10 @@ _AS_OF = parameter(
     "as_of",
     "What was known then (datasets) or in force then (marts with a history). An instant with Z or "
     "an offset, or a day.",
-    {"type": "string", "pattern": f"^{_INSTANT}$"},
+    {"type": "string", "format": "instant-or-day", "pattern": f"^{_INSTANT}$"},
     example="2026-08-01T12:00:00Z",
 )
-_PROPERTIES = _list_parameter(
+_PROPERTIES = list_parameter(
     "properties",
     "Only these properties; the id and the geometry always come.",
     {"type": "string"},
@@ -75,25 +76,38 @@ _COUNT = parameter(
     "Whether to count all matching items. They are counted anyhow when one page holds them all.",
     {"type": "boolean", "default": False},
 )
+_LONGITUDE = {"type": "number", "minimum": -180, "maximum": 180}
+_LATITUDE = {"type": "number", "minimum": -90, "maximum": 90}
+_HEIGHT = {"type": "number"}
 FILTER_PARAMETERS: list[Parameter] = [
-    _list_parameter(
+    list_parameter(
         "bbox",
         "Items whose geometry's box meets this one: west, south, east, north in degrees (or with "
         "heights, which all meet). West above east crosses the antimeridian. Items without a "
         "geometry are left out.",
-        {"type": "number", "minimum": -180, "maximum": 180},
+        {"type": "number"},
         [-109.1, 36.9, -102.0, 41.1],
-        minItems=4,
-        maxItems=6,
+        oneOf=[
+            {"prefixItems": [_LONGITUDE, _LATITUDE] * 2, "minItems": 4, "maxItems": 4},
+            {
+                "prefixItems": [_LONGITUDE, _LATITUDE, _HEIGHT] * 2,
+                "minItems": 6,
+                "maxItems": 6,
+            },
+        ],
     ),
     parameter(
         "datetime",
         "Items about this time: an instant, a day, or an interval start/end, with .. for an open "
         "end; ends belong to it.",
-        {"type": "string", "pattern": f"^({_INSTANT}|({_INSTANT}|[.][.])?/({_INSTANT}|[.][.])?)$"},
+        {
+            "type": "string",
+            "format": "interval",
+            "pattern": f"^({_INSTANT}|({_INSTANT}|[.][.])?/({_INSTANT}|[.][.])?)$",
+        },
         example="2026-08-01/2026-08-31",
     ),
-    _list_parameter(
+    list_parameter(
         "state",
         "Postal codes of states.",
         {"type": "string", "pattern": "^[A-Za-z]{2}$"},
@@ -101,7 +115,7 @@ FILTER_PARAMETERS: list[Parameter] = [
         minItems=1,
         maxItems=100,
     ),
-    _list_parameter(
+    list_parameter(
         "county",
         "FIPS codes of counties, five digits.",
         {"type": "string", "pattern": "^[0-9]{5}$"},
@@ -131,7 +145,7 @@ FILTER_PARAMETERS: list[Parameter] = [
     parameter("filter-crs", "Reference system of `filter`.", _CRS),
 ]
 ORDER_PARAMETERS: list[Parameter] = [
-    _list_parameter(
+    list_parameter(
         "sortby",
         "Order by these properties; - before a name descends. Missing values are the lowest.",
         {"type": "string"},

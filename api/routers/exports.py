@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -29,8 +30,15 @@ router = APIRouter(tags=["items"])
 _PROBLEMS = documented(
     "bad-parameter", "not-found", "not-acceptable", "too-expensive", "timed-out", "unavailable"
 )
-_CONTENT = {
-    one.media_types[0]: {"schema": {"type": "string", "format": "binary"}}
+_OBJECTS = ("application/geo+json", "application/json")
+_CONTENT: dict[str, Any] = {
+    one.media_types[0]: {
+        "schema": (
+            {"type": "object"}
+            if one.media_types[0] in _OBJECTS
+            else {"type": "string", "format": "binary"}
+        )
+    }
     for one in FORMATS
     if one.is_streaming
 }

@@ -7,7 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from api.context import TheApi
+from api.access.caller import Caller
+from api.access.visibility import visible
+from api.context import Api, TheApi, TheCaller
+from api.description import Descriptions
 from api.links import base_url, link
 from api.problems import documented
 from api.query.parameters import only
@@ -85,6 +88,17 @@ async def conformance(request: Request) -> dict[str, list[str]]:
     response_class=Response,
     responses={200: {"description": "OpenAPI 3.1", "content": {OPENAPI_TYPE: {}}}},
 )
-async def description(request: Request) -> Response:
-    """Return this description, as `/openapi.json` does."""
-    return JSONResponse(request.app.openapi(), media_type=OPENAPI_TYPE)
+async def description(request: Request, api: TheApi, caller: TheCaller) -> Response:
+    """Return this description, as `/openapi.json` does, with the collections that you may read."""
+    return Response(_description(request, api, caller), media_type=OPENAPI_TYPE)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request, api: TheApi, caller: TheCaller) -> Response:
+    """Return the description where generators of clients look for it."""
+    return Response(_description(request, api, caller), media_type="application/json")
+
+
+def _description(request: Request, api: Api, caller: Caller) -> bytes:
+    descriptions: Descriptions = request.app.state.descriptions
+    return descriptions.of(list(visible(api.catalog, caller)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from emdata.settings import REPOSITORY
 from flink_jobs.windows import window_table_ddl, window_tables, window_view_ddl
 from tests.api.world import World, running_world
 
+SOME = ("fema_disaster_declarations", "coagmet_stations", "emission", "bridge_zone_county")
 JOB_HASH = "0123456789abcdef"
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -44,18 +46,24 @@ def world() -> Iterator[World]:
 
 
 @pytest.mark.parametrize(
-    "examples",
-    [pytest.param(3, id="some"), pytest.param(40, id="many", marks=pytest.mark.long)],
+    ("examples", "left_out"),
+    [
+        # Paths of other collections are made by the same code; all of them take hours.
+        pytest.param(3, rf"^/collections/(?!{{|{'|'.join(SOME)})", id="some"),
+        pytest.param(40, "^$", id="many", marks=pytest.mark.long),
+    ],
 )
 def test_schemathesis_finds_no_answer_that_the_description_does_not_allow(
-    world: World, tmp_path: Path, examples: int
+    world: World, tmp_path: Path, examples: int, left_out: str
 ) -> None:
     done = subprocess.run(
         [Path(sys.executable).parent / "schemathesis",
          "--config-file", REPOSITORY / "schemathesis.toml", "run", f"{world.url}/openapi.json",
          "--checks", "all", "--max-examples", str(examples), "--request-timeout", "30",
+         "--exclude-path-regex", left_out,
          "--seed", "1", "--no-color", "--suppress-health-check", "all"],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
         check=False,

@@ -40,6 +40,7 @@ TABLE: dict[str, Rule] = {
     "GET /ready": Rule.PROBE,
     "GET /": Rule.OPEN,
     "GET /api": Rule.OPEN,
+    "GET /openapi.json": Rule.OPEN,
     "GET /conformance": Rule.OPEN,
     "GET /me": Rule.OPEN,
     "GET /problems": Rule.OPEN,
@@ -262,7 +263,7 @@ def test_fault_40_the_usage_of_others_is_for_administrators(
     assert world.ask(path, "admin").status not in (401, 403)
 
 
-@pytest.mark.parametrize("path", ["/collections", "/bulk", "/"])
+@pytest.mark.parametrize("path", ["/collections", "/bulk", "/", "/api", "/openapi.json"])
 def test_fault_40_lists_name_a_tenant_s_collection_to_its_members_alone(
     world: World, path: str
 ) -> None:

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from api.problems import Problem
 from api.query import boxes, times
 from api.query.model import Between, Box, Filter, Order
-from api.query.parameters import PAGED, asked_of, asked_of_item, property_parameters
+from api.query.parameters import (
+    MAX_PARAMETERS,
+    PAGED,
+    asked_of,
+    asked_of_item,
+    property_parameters,
+)
 from tests.api.query.things import THINGS
 
 NOON = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -173,10 +179,12 @@ def test_an_order_ends_with_what_tells_items_apart():
     order = asked(("sortby", "-seen_at,+title, place")).query.order
     assert order == (Order("seen_at", True), Order("title"), Order("place"), Order("record_key"))
     assert asked(("sortby", "-record_key")).query.order == (Order("record_key", True),)
+    again = asked(("sortby", "title,-title")).query.order
+    assert again == (Order("title"), Order("record_key"))
 
 
 @pytest.mark.parametrize(
-    "text", ["", "colour", "title,title", "--title", "title DESC", "1", "`title`"]
+    "text", ["", "colour", "title,,title", "--title", "title DESC", "1", "`title`"]
 )
 def test_an_order_by_what_is_no_property_is_refused(text):
     assert "title" in refusal(("sortby", text)).detail
@@ -206,7 +214,8 @@ def test_an_item_is_not_filtered():
 
 
 def test_a_crowd_of_parameters_is_refused():
-    assert "at most" in refusal(*[("title", str(count)) for count in range(61)]).detail
+    crowd = [("title", str(count)) for count in range(MAX_PARAMETERS + 1)]
+    assert "at most" in refusal(*crowd).detail
 
 
 def test_a_property_with_the_name_of_a_parameter_is_asked_by_filter_only():
