@@ -24,7 +24,7 @@ def footprint() -> None:
 
 @app.command()
 def landing() -> None:
-    """How fast records land with one and two TaskManagers, in containers (15 minutes)."""
+    """How fast records land with one and two TaskManagers, in containers (10 minutes)."""
     _run("landing")
 
 
