@@ -63,6 +63,7 @@ def parts_of(settings: Settings) -> Api:
         settings.starrocks_mysql_port,
         READER,
         credentials.starrocks_reader_password,
+        ca_file=settings.starrocks_ca_file,
     )
     dsn = dsn_of(settings, credentials.postgres_password)
     engine = connect(dsn)

@@ -16,7 +16,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from emdata.errors import StateUnavailable
-from emdata.objects import open_store
+from emdata.objects import Encryption, open_store
 from emdata.paths import Paths
 from emdata.state.audit_chain import Tail
 
@@ -36,8 +36,9 @@ class Anchors:
     @classmethod
     def of(cls, paths: Paths) -> Anchors:
         """Return those of a platform. Raises SettingError for an address that names no store."""
-        url = paths.settings.audit_anchor_url
-        return cls(open_store(url or f"file://{paths.data / 'audit-anchors'}"))
+        settings = paths.settings
+        url = settings.audit_anchor_url or f"file://{paths.data / 'audit-anchors'}"
+        return cls(open_store(url, Encryption.of(settings)))
 
     def put(self, tail: Tail, *, at: datetime, process: str) -> None:
         """Keep what the last entry is."""

@@ -19,6 +19,8 @@ class Credentials:
 
     starrocks_password: str
     starrocks_reader_password: str
+    starrocks_loader_password: str
+    starrocks_transformer_password: str
     postgres_password: str
     supervisor_password: str
     ingest_token: str

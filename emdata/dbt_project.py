@@ -16,6 +16,7 @@ from emdata.derive.dbt import generated_files
 from emdata.files import replace_file
 from emdata.paths import Paths
 from emdata.settings import Settings
+from emdata.warehouse_accounts import TRANSFORMER
 
 PROFILE = "emdata"
 THREADS = 2
@@ -78,14 +79,14 @@ class DbtProject:
             file.unlink(missing_ok=True)
         return changed + stale
 
-    def write_profile(self, settings: Settings, password: str) -> Path:
+    def write_profile(self, settings: Settings, password: str, user: str = TRANSFORMER) -> Path:
         """Write ``profiles.yml`` (mode 0600) for the warehouse of these settings."""
         output = {
             "type": "starrocks",
             "host": settings.starrocks_host,
             "port": settings.starrocks_mysql_port,
             "schema": settings.starrocks_database,
-            "username": settings.starrocks_user,
+            "username": user,
             "password": password,
             "threads": THREADS,
         }

@@ -11,8 +11,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 import zstandard
@@ -21,11 +23,46 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from emdata.errors import SettingError
 
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+    from emdata.settings import Settings
+
 _DAY = re.compile(r"^raw/[^/]+/(\d{4}-\d{2}-\d{2})/")
 # Query parameters that may carry a key or token; their values never reach storage or logs.
 _SECRET = re.compile(r"(?i)([?&](?:api_?key|key|map_key|token|access_token|password)=)[^&\s\"']+")
 LEVEL = 6
 _SUFFIX = ".zst"
+_S3 = ("s3://", "s3a://")
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """How S3 encrypts at rest: with its own keys (AES256) or with one of KMS.
+
+    Source: Amazon S3 User Guide, "Protecting data with server-side encryption".
+    """
+
+    algorithm: str
+    kms_key: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Encryption | None:
+        """What the settings say; None where it is switched off. Raises SettingError."""
+        algorithm, key = settings.object_encryption, settings.object_kms_key
+        if key and not algorithm.startswith("aws:kms"):
+            raise SettingError(
+                "EMDATA_OBJECT_KMS_KEY", value=key,
+                allowed="with EMDATA_OBJECT_ENCRYPTION=aws:kms or aws:kms:dsse",
+            )  # fmt: skip
+        return None if algorithm == "none" else cls(algorithm, key)
+
+    def config(self) -> S3Config:
+        """obstore's words for it."""
+        config: S3Config = {"server_side_encryption": self.algorithm}
+        if self.kms_key:
+            config["sse_kms_key_id"] = self.kms_key
+        return config
 
 
 def redact(text: str) -> str:
@@ -33,11 +70,12 @@ def redact(text: str) -> str:
     return _SECRET.sub(r"\1REDACTED", text)
 
 
-def open_store(url: str) -> ObjectStore:
+def open_store(url: str, encryption: Encryption | None = None) -> ObjectStore:
     """Open object storage: ``file:///folder`` (made when missing), ``s3://bucket/prefix``, ...
 
-    Credentials come from the environment, as the store's own tools have them. Raises SettingError
-    for an address that names no store.
+    Credentials come from the environment, as the store's own tools have them. ``encryption`` is
+    asked of S3 for every object that is written; a folder is as safe as its volume, and Azure and
+    Google encrypt whatever they are asked. Raises SettingError for an address that names no store.
     """
     if url.startswith("file://"):
         folder = Path(url.removeprefix("file://"))
@@ -46,6 +84,8 @@ def open_store(url: str) -> ObjectStore:
         folder.mkdir(parents=True, exist_ok=True)
         return LocalStore(prefix=folder)
     try:
+        if encryption is not None and url.startswith(_S3):
+            return from_url(url, config=encryption.config())
         return from_url(url)
     except (BaseError, ValueError) as error:
         allowed = "file:///folder, s3://bucket/prefix, az:// or gs://"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pymysql.converters import escape_string
-
 from emdata.derive.starrocks import quote
+from emdata.warehouse_accounts import user_statements
 
 READER = "api_reader"
 _KINDS = ("TABLES", "VIEWS", "MATERIALIZED VIEWS")
@@ -20,9 +19,7 @@ def reader_statements(password: str, databases: Iterable[str]) -> Iterator[str]:
 
     Each can be run again. A grant on ALL holds for tables that are made later, too.
     """
-    identified = f"IDENTIFIED BY '{escape_string(password)}'"
-    yield f"CREATE USER IF NOT EXISTS '{READER}' {identified}"
-    yield f"ALTER USER '{READER}' {identified}"
+    yield from user_statements(READER, password)
     for database in databases:
         for kind in _KINDS:
             yield f"GRANT SELECT ON ALL {kind} IN DATABASE {quote(database)} TO USER '{READER}'"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pymysql.cursors
 
 from emdata.errors import WarehouseError, WarehouseUnavailable
+from emdata.transport.starrocks import pymysql_security
 
 if TYPE_CHECKING:
     from emdata.settings import Settings
@@ -22,7 +24,14 @@ class Warehouse:
     """Opens one connection a call; cheap on loopback and never stale after a restart."""
 
     def __init__(
-        self, host: str, port: int, user: str, password: str, *, timeout: float = 10.0
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        *,
+        timeout: float = 10.0,
+        ca_file: Path | None = None,
     ) -> None:
         self._options: dict[str, Any] = {
             "host": host,
@@ -34,13 +43,15 @@ class Warehouse:
             "write_timeout": timeout,
             "autocommit": True,
             "cursorclass": pymysql.cursors.DictCursor,
+            **pymysql_security(ca_file),
         }
 
     @classmethod
     def of(cls, settings: Settings, password: str, *, timeout: float = 10.0) -> Warehouse:
         """Return a client of the StarRocks that the settings name; ``timeout`` in seconds."""
         host, port = settings.starrocks_host, settings.starrocks_mysql_port
-        return cls(host, port, settings.starrocks_user, password, timeout=timeout)
+        ca_file = settings.starrocks_ca_file
+        return cls(host, port, settings.starrocks_user, password, timeout=timeout, ca_file=ca_file)
 
     @contextmanager
     def connect(self) -> Iterator[pymysql.connections.Connection[Any]]:

@@ -108,7 +108,7 @@ def start_session(settings: Settings, paths: Paths, environ: Mapping[str, str]) 
     Call it while the servers still start, and hand it to ``deploy``. ``environ`` names JAVA_HOME.
     FLINK_HOME below ``paths.flink`` must have been prepared.
     """
-    password = read_credentials(settings).starrocks_password
+    password = read_credentials(settings).starrocks_loader_password
     return Session.start(settings, paths, password, environ)
 
 

@@ -28,6 +28,7 @@ from emdata.derive.flink import (
 from emdata.errors import ContractError, SettingError
 from emdata.settings import Settings
 from emdata.transport.kafka import KafkaAddress
+from emdata.warehouse_accounts import LOADER
 from flink_jobs.windows import (
     HASH_LENGTH,
     WindowTable,
@@ -159,7 +160,7 @@ class _Builder:
             settings.starrocks_host,
             settings.starrocks_mysql_port,
             settings.starrocks_http_port,
-            settings.starrocks_user,
+            LOADER,
         )
 
     def landing(self, group: str, records: list[type[Record]]) -> Job:
@@ -310,7 +311,7 @@ def landing_sql(record: type[Record], settings: Settings) -> str:
         settings.starrocks_host,
         settings.starrocks_mysql_port,
         settings.starrocks_http_port,
-        settings.starrocks_user,
+        LOADER,
     )
     kafka = settings.kafka
     statements = (

@@ -18,7 +18,7 @@ def prepare(context: Context, run: Callable[[], str]) -> str:
     """Run ``run`` (``emdata dbt prepare``) unless the manifest and the geography are current."""
     project = project_of(context.paths)
     project.write_generated()
-    project.write_profile(context.settings, context.credentials.starrocks_password)
+    project.write_profile(context.settings, context.credentials.starrocks_transformer_password)
     mark = context.paths.dbt / "prepared"
     current = fingerprint(project)
     known = mark.read_text(encoding="utf-8") if mark.exists() else ""

@@ -14,6 +14,7 @@ from emdata.errors import ServiceError
 from emdata.migrate import database_statements, plan_changes, read_tables
 from emdata.reader_account import reader_statements
 from emdata.state.database import dsn_of
+from emdata.warehouse_accounts import loader_statements, transformer_statements
 from runtime import models
 from runtime.context import Context
 from runtime.environment import child_environment
@@ -88,12 +89,16 @@ def _state(context: Context) -> str:
 
 
 def _tables(context: Context) -> str:
-    """Create databases, the API's reader, and bring the landed tables to the contracts."""
+    """Create databases and the users by role, and bring the landed tables to the contracts."""
     warehouse = warehouse_of(context)
     databases = (RAW_DATABASE, context.settings.starrocks_database)
     warehouse.execute(*database_statements(databases))
-    password = context.credentials.starrocks_reader_password
-    warehouse.execute(*reader_statements(password, databases))
+    known = context.credentials
+    warehouse.execute(
+        *reader_statements(known.starrocks_reader_password, databases),
+        *loader_statements(known.starrocks_loader_password),
+        *transformer_statements(known.starrocks_transformer_password, databases[1]),
+    )
     changes = plan_changes(contracts().values(), read_tables(warehouse))
     warehouse.execute(*(change.statement for change in changes))
     return f"{len(changes)} changes applied" if changes else "as the contracts say"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -15,6 +16,7 @@ from pymysql.converters import escape_item
 from api.query.model import Statement
 from api.reading.rows import Broken, Row, batches, converters
 from emdata.errors import WarehouseUnavailable
+from emdata.transport.starrocks import pymysql_security
 
 IDLE_SECONDS = 20.0
 """A connection that was free for longer is asked whether it lives before it is used."""
@@ -31,6 +33,7 @@ class Address:
     user: str
     password: str
     connect_seconds: float = 5.0
+    ca_file: Path | None = None
 
 
 def sql_of(statement: Statement) -> str:
@@ -58,6 +61,7 @@ class Connection:
             read_timeout=address.connect_seconds,
             write_timeout=address.connect_seconds,
             autocommit=True,
+            **pymysql_security(address.ca_file),
         )
         self._limit = 0
         self.used_at = time.monotonic()
@@ -158,6 +162,7 @@ class Pool:
                 password=self._address.password,
                 connect_timeout=2,
                 read_timeout=2,
+                **pymysql_security(self._address.ca_file),
             )
             with connection:
                 connection.query(f"KILL QUERY {number}")

@@ -21,7 +21,7 @@ from emdata.bulk.manifest import (
     index_key,
     manifest_key,
 )
-from emdata.objects import open_store
+from emdata.objects import Encryption, open_store
 
 if TYPE_CHECKING:
     from emdata.paths import Paths
@@ -35,8 +35,10 @@ class Shelf:
     Raises OSError when the storage cannot be read or written, BulkDamaged for what is no manifest.
     """
 
-    def __init__(self, url: str, *, is_simulated: bool) -> None:
-        self._store = open_store(url)
+    def __init__(
+        self, url: str, *, is_simulated: bool, encryption: Encryption | None = None
+    ) -> None:
+        self._store = open_store(url, encryption)
         self._folder = Path(url.removeprefix("file://")) if url.startswith("file://") else None
         self.is_simulated = is_simulated
 
@@ -47,7 +49,9 @@ class Shelf:
         url = paths.settings.bulk_url.rstrip("/")
         if not url:
             return cls(f"file://{paths.objects}", is_simulated=is_simulated)
-        return cls(f"{url}/simulated" if is_simulated else url, is_simulated=is_simulated)
+        place = f"{url}/simulated" if is_simulated else url
+        encryption = Encryption.of(paths.settings)
+        return cls(place, is_simulated=is_simulated, encryption=encryption)
 
     def index(self, dataset: str) -> Index:
         """Return the days of a dataset; empty before the first build."""

@@ -126,6 +126,7 @@ def on_the_host(settings: Settings) -> Settings:
         "kafka_sasl_password_file": folder / "kafka_operator_password",
         "postgres_tls": "verify-full",
         "postgres_ca_file": folder / "tls_ca",
+        "starrocks_ca_file": folder / "tls_ca",
     }
     missing = known.keys() - settings.model_fields_set
     return settings.model_copy(update={name: known[name] for name in missing})

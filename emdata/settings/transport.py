@@ -69,6 +69,33 @@ class TransportSettings(BaseSettings):
         validation_alias=names("postgres_ca_file", "PGSSLROOTCERT"),
         description="PEM of whom PostgreSQL's certificate comes from",
     )
+    starrocks_ca_file: Path | None = Field(
+        None,
+        validation_alias=names("starrocks_ca_file"),
+        description="PEM of whom StarRocks' certificate comes from; with it the MySQL protocol is "
+        "encrypted and verified",
+    )
+    starrocks_certificate_file: Path | None = Field(
+        None,
+        validation_alias=names("starrocks_certificate_file"),
+        description="PEM of the embedded StarRocks' own certificate; with it MySQL clients may "
+        "encrypt",
+    )
+    starrocks_key_file: Path | None = Field(
+        None,
+        validation_alias=names("starrocks_key_file"),
+        description="PEM of that certificate's key",
+    )
+    object_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse", "none"] = Field(
+        "AES256",
+        validation_alias=names("object_encryption"),
+        description="how S3 encrypts what is written; none: for stores that do not know it",
+    )
+    object_kms_key: str = Field(
+        "",
+        validation_alias=names("object_kms_key"),
+        description="id of the key in KMS; empty: the account's own for S3",
+    )
     api_certificate_file: Path | None = Field(
         None,
         validation_alias=names("api_certificate_file"),

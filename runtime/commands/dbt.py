@@ -103,7 +103,7 @@ def has_geography(platform: Context, project: DbtProject) -> bool:
 def _ready(platform: Context) -> DbtProject:
     project = project_of(platform.paths)
     project.write_generated()
-    project.write_profile(platform.settings, platform.credentials.starrocks_password)
+    project.write_profile(platform.settings, platform.credentials.starrocks_transformer_password)
     return project
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from emdata.files import replace_file
-from emdata.settings import Settings
+from emdata.settings import REPOSITORY, Settings
 from runtime.containers.authority import Authority, trust_store
 from runtime.kafka_users import OPERATOR, ROLES
 
@@ -28,6 +28,7 @@ def write_identities(settings: Settings, folder: Path, now: datetime) -> None:
     pem = authority.certificate.public_bytes(Encoding.PEM)
     kafka, migrations = authority.identity_of("kafka"), authority.identity_of("migrations")
     postgres, api = authority.identity_of("postgres"), authority.identity_of("api")
+    starrocks = authority.identity_of("starrocks")
     texts = {
         "tls_kafka": kafka.pem,
         "tls_kafka_ui": authority.identity_of("kafka-ui").pem,
@@ -37,6 +38,8 @@ def write_identities(settings: Settings, folder: Path, now: datetime) -> None:
         "tls_postgres_key": postgres.key_pem,
         "tls_api_certificate": api.certificate_pem,
         "tls_api_key": api.key_pem,
+        "tls_starrocks_certificate": starrocks.certificate_pem,
+        "tls_starrocks_key": starrocks.key_pem,
         "kafka_tools": _TOOLS,
     }
     _write(folder / "tls_ca", pem)
@@ -45,24 +48,32 @@ def write_identities(settings: Settings, folder: Path, now: datetime) -> None:
     for role in (*ROLES, OPERATOR):
         file = folder / f"kafka_{role}_password"
         _write(file, _made_once(file))
-    _write_flink(authority, folder)
+    flink = _write_stores(authority, folder, "flink")
+    _write(folder / "flink_tls", _FLINK.format(password=flink).encode())
+    front_end = (REPOSITORY / "deploy" / "starrocks" / "fe.conf").read_text(encoding="utf-8")
+    warehouse = _write_stores(authority, folder, "starrocks")
+    text = front_end + _FRONT_END.format(password=warehouse)
+    _write(folder / "starrocks_fe_conf", text.encode())
 
 
-def _write_flink(authority: Authority, folder: Path) -> None:
-    """Key stores are encrypted with fresh salt, so they are written for a new certificate only."""
-    identity = authority.identity_of("flink")
-    written_for = folder / "tls_flink_certificate"
-    fingerprint = (identity.certificate_pem + identity.key_pem).encode()
-    password_file = folder / "tls_flink_password"
+def _write_stores(authority: Authority, folder: Path, name: str) -> str:
+    """Write Java's key store and trust store of a service; returns their password.
+
+    They are encrypted with fresh salt, so they are written for a new certificate only.
+    """
+    identity = authority.identity_of(name)
+    written_for = folder / f"tls_{name}_pair"
+    fingerprint = identity.pem.encode()
+    password_file = folder / f"tls_{name}_password"
     password = _made_once(password_file).decode()
-    stores = (folder / "tls_flink_keys", folder / "tls_flink_trust")
+    stores = (folder / f"tls_{name}_keys", folder / f"tls_{name}_trust")
     is_new = not written_for.exists() or written_for.read_bytes() != fingerprint
     if is_new or not all(store.exists() for store in (*stores, password_file)):
         _write(password_file, password.encode())
         _write(stores[0], identity.key_store(password, authority.certificate))
         _write(stores[1], trust_store(authority.certificate, password))
         replace_file(written_for, fingerprint)
-    _write(folder / "flink_tls", _FLINK.format(password=password).encode())
+    return password
 
 
 _FLINK = """\
@@ -74,6 +85,11 @@ security.ssl.internal.truststore: /run/secrets/tls_flink_trust
 security.ssl.internal.truststore-password: {password}
 security.ssl.protocol: TLSv1.3
 security.ssl.algorithms: TLS_AES_256_GCM_SHA384,TLS_AES_128_GCM_SHA256
+"""
+_FRONT_END = """
+ssl_keystore_location = /run/secrets/tls_starrocks_keys
+ssl_keystore_password = {password}
+ssl_key_password = {password}
 """
 # For Kafka's own programs inside the broker's container
 _TOOLS = """\

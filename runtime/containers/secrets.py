@@ -27,6 +27,7 @@ _OF_THE_HOST = frozenset(
         # Said by docker-compose.tls.yml: other paths, and a user for each service
         "tls", "kafka_security_protocol", "kafka_ca_file", "kafka_sasl_mechanism",
         "kafka_sasl_user", "kafka_sasl_password_file", "postgres_tls", "postgres_ca_file",
+        "starrocks_ca_file",
     }
 )  # fmt: skip
 MQTT_USER = "emdata"

@@ -73,7 +73,7 @@ def open_warehouse(context: Context) -> None:
         warehouse_of(context).query("SELECT 1")
     except WarehouseError:
         host, port = settings.starrocks_host, settings.starrocks_mysql_port
-        new = Warehouse(host, port, settings.starrocks_user, "")
+        new = Warehouse(host, port, settings.starrocks_user, "", ca_file=settings.starrocks_ca_file)
         password = context.credentials.starrocks_password.replace("'", "''")
         new.execute(f"SET PASSWORD = PASSWORD('{password}')")
         log.info("warehouse_password_set", user=settings.starrocks_user)

@@ -6,6 +6,7 @@ import os
 import sys
 
 from emdata.errors import WarehouseError, WarehouseUnavailable
+from emdata.settings import Settings
 from runtime.context import Context
 from runtime.services.base import LOOPBACK, NotReady, Service, require_port
 from runtime.services.rest import get
@@ -25,6 +26,7 @@ def service(context: Context) -> Service:
         *("--password-file", str(data / "password")),
         *("--banner", _BANNERS[context.paths.mode]),
         *("--memory-limit", f"{settings.starrocks_memory_mb}MB"),
+        *_encryption(settings),
     )
     return Service(
         name="starrocks",
@@ -54,6 +56,12 @@ def probe(context: Context) -> str:
     except (WarehouseUnavailable, WarehouseError) as error:
         raise NotReady(str(error)) from error
     return str(rows[0]["version"]).partition(" (")[0]
+
+
+def _encryption(settings: Settings) -> list[str]:
+    certificate, key = settings.starrocks_certificate_file, settings.starrocks_key_file
+    return [*(("--tls-cert", str(certificate)) if certificate else ()),
+             *(("--tls-key", str(key)) if key else ())]  # fmt: skip
 
 
 def _prepare(context: Context) -> None:

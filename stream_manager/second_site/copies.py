@@ -21,7 +21,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
 from emdata.clock import Clock
-from emdata.objects import open_store
+from emdata.objects import Encryption, open_store
 from emdata.settings import Settings
 from emdata.telemetry import get_logger
 from stream_manager.buffer.disk import OsDisk
@@ -181,7 +181,7 @@ def copies_of(
     return SegmentCopies(
         directory,
         base / "outgoing",
-        open_store(settings.buffer_copies_url),
+        open_store(settings.buffer_copies_url, Encryption.of(settings)),
         writer=settings.writer,
         max_bytes=settings.buffer_copies_max_mb << 20,
         clock=clock,

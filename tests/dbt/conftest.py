@@ -18,8 +18,10 @@ from emdata.contracts import contracts
 from emdata.dbt_project import DbtProject
 from emdata.derive.starrocks import RAW_DATABASE, raw_table_ddl
 from emdata.errors import WarehouseUnavailable
+from emdata.migrate import database_statements
 from emdata.settings import REPOSITORY, load_settings
 from emdata.warehouse import Warehouse
+from emdata.warehouse_accounts import transformer_statements
 from flink_jobs.windows import window_table_ddl, window_tables, window_view_ddl
 from tests.dbt import cases
 from tests.dbt.landing import insert, land
@@ -27,6 +29,7 @@ from tests.support.ports import free_ports
 from tests.support.waiting import wait_for
 
 PASSWORD = "only-for-this-test"
+MODELS = "emergency_data"
 JOB_HASH = "0123456789abcdef"
 AS_OF = "{{{{ config(materialized='table') }}}}\n{{{{ alerts_as_of(\"{at}\"{known}) }}}}\n"
 
@@ -93,7 +96,7 @@ def dbt(project: DbtProject, *command: str) -> str:
         [str(Path(sys.executable).parent / "dbt"), *project.arguments(command)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
@@ -108,7 +111,8 @@ def results_of(project: DbtProject) -> dict[str, str]:
 
 def _land_everything(client: Warehouse, now: datetime) -> None:
     client.execute(
-        f"CREATE DATABASE IF NOT EXISTS {RAW_DATABASE}",
+        *database_statements((RAW_DATABASE, MODELS)),
+        *transformer_statements(PASSWORD, MODELS),
         *(raw_table_ddl(record) for record in contracts().values()),
         *(window_table_ddl(table, JOB_HASH) for table in window_tables()),
         *(window_view_ddl(table, JOB_HASH) for table in window_tables()),

@@ -22,12 +22,14 @@ class StarRocksResource(ConfigurableResource[Any]):
 
     def get_warehouse(self) -> Warehouse:
         """Return a thin client; it opens one connection a call."""
+        site = load_site()
         return Warehouse(
             self.host,
             self.port,
             self.user,
-            load_site().credentials().starrocks_password,
+            site.credentials().starrocks_password,
             timeout=self.timeout_seconds,
+            ca_file=site.settings.starrocks_ca_file,
         )
 
     def query(self, sql: str, args: Sequence[Any] | None = None) -> list[dict[str, Any]]:

@@ -260,11 +260,17 @@ class Context:
             raise table_denied(self.session.user, "ANY", f"{relation.db}.{relation.name}")
 
     def visible_tables(self) -> frozenset[tuple[str, str]] | None:
-        """The tables that information_schema tells the user of; None means all."""
+        """The tables that information_schema tells the user of; None means all.
+
+        A database that the user sees is there with an empty name too: it may hold no table yet.
+        """
         if self.is_admin():
             return None
         relations = self.catalog.relations.values()
-        return frozenset((each.db, each.name) for each in relations if self.sees(each))
+        databases = ((name, "") for name in self.catalog.databases if self.sees_database(name))
+        return frozenset(
+            [*databases, *((each.db, each.name) for each in relations if self.sees(each))]
+        )
 
     def sees_database(self, db: str) -> bool:
         if self.is_admin() or db == "information_schema":
