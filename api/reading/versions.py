@@ -43,6 +43,8 @@ WHERE TABLE_SCHEMA IN ({})"""
 
 _TABLES = """SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.tables
 WHERE TABLE_SCHEMA IN ({})"""
+ACCEPTED_COLUMNS = ("accepted_at", "last_accepted_at")
+"""A mart's column that says when what a row was made of was accepted; the first that is there."""
 _EMPTY = "empty"
 """The version of a table without a partition."""
 
@@ -51,8 +53,8 @@ _EMPTY = "empty"
 class DataVersion:
     """One state of a collection. token: the same token, the same rows; it has no order.
 
-    newest_accepted_at: when the newest row was accepted, UTC; None where it is not known, as of
-    a mart that was built from several datasets.
+    newest_accepted_at: when the newest row was accepted, UTC; None where rows do not say it, as
+    those of some marts.
     """
 
     token: str
@@ -142,24 +144,32 @@ class Versions:
         return _EMPTY if table in self._names else None
 
     async def _look_for_newest(self) -> None:
-        """Ask for the newest row of the datasets that have changed."""
-        datasets = [_table(one) for one in self._collections.values() if one.is_dataset]
-        changed = [
-            table
-            for table in datasets
-            if table in self._tables and self._newest.get(table, ("",))[0] != self._tables[table]
-        ]
-        if not changed:
-            return
+        """Ask for the newest row of the datasets that have changed, and of such marts."""
+        changed: list[Table] = []
+        for one in self._collections.values():
+            table, column = _table(one), _accepted_column(one)
+            token = self._tables.get(table)
+            if token is None or column is None or self._newest.get(table, ("",))[0] == token:
+                continue
+            if one.is_dataset:
+                changed.append(table)
+            else:
+                await self._look_for_newest_of_mart(table, column, token)
         parts = [
-            f"SELECT {number} AS number, MAX(accepted_at) AS newest "  # noqa: S608 - from the catalog
-            f"FROM {quote(db)}.{quote(name)}"
-            for number, (db, name) in enumerate(changed)
+            f"SELECT {number} AS number, {_newest_of(table, ACCEPTED_COLUMNS[0])}"
+            for number, table in enumerate(changed)
         ]
-        for number, newest in await self._rows(" UNION ALL ".join(parts), ()):
-            table = changed[number]
-            at = newest.replace(tzinfo=UTC) if isinstance(newest, datetime) else None
-            self._newest[table] = (self._tables[table], at)
+        for number, newest in await self._rows(" UNION ALL ".join(parts), ()) if parts else ():
+            self._newest[changed[number]] = (self._tables[changed[number]], _utc(newest))
+
+    async def _look_for_newest_of_mart(self, table: Table, column: str, token: str) -> None:
+        """A mart may be exchanged in this moment, or be of a release before: then it is unknown."""
+        try:
+            ((newest,),) = await self._rows(f"SELECT {_newest_of(table, column)}", ())
+        except WarehouseError as error:
+            log.info("api_newest_unknown", table=".".join(table), error=str(error)[:200])
+            newest = None
+        self._newest[table] = (token, _utc(newest))
 
     def _marks(self) -> str:
         return ", ".join(["%s"] * len(self._databases))
@@ -174,6 +184,22 @@ class Versions:
 def _table(collection: Collection) -> Table:
     database, _, name = collection.table.partition(".")
     return database, name
+
+
+def _accepted_column(collection: Collection) -> str | None:
+    """The envelope of datasets has it; a mart names it among its properties, or has none."""
+    if collection.is_dataset:
+        return ACCEPTED_COLUMNS[0]
+    return next((name for name in ACCEPTED_COLUMNS if name in collection.by_name), None)
+
+
+def _newest_of(table: Table, column: str) -> str:
+    db, name = map(quote, table)
+    return f"MAX({quote(column)}) AS newest FROM {db}.{name}"
+
+
+def _utc(value: object) -> datetime | None:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else None
 
 
 def _digest(parts: Iterable[object]) -> str:

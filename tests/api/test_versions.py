@@ -13,6 +13,7 @@ from api.reading.reader import Address, Reader, Row
 from api.reading.versions import NAMES_EVERY, UNKNOWN_AFTER_SECONDS, Versions
 from api.reading.views import UNREAD, Views, read_by, tables_of
 from emdata.clock import ManualClock
+from emdata.errors import WarehouseError
 
 DB = "emergency_data"
 
@@ -142,7 +143,7 @@ def test_the_newest_row_of_a_dataset_is_looked_for_when_it_has_changed() -> None
         async def rows(
             self, statement: Statement, *, seconds: float = 10.0, priority: int = 3
         ) -> list[Row]:
-            if "MAX(accepted_at)" in statement.sql:
+            if "MAX(`accepted_at`)" in statement.sql:
                 self.asked.append(statement.sql)
                 return [(0, self.newest)]
             return await super().rows(statement, seconds=seconds, priority=priority)
@@ -157,4 +158,32 @@ def test_the_newest_row_of_a_dataset_is_looked_for_when_it_has_changed() -> None
     found = versions.of("declarations")
     assert found is not None
     assert found.newest_accepted_at == datetime(2026, 11, 21, 10, tzinfo=UTC)
-    assert len([one for one in starrocks.asked if "MAX(accepted_at)" in one]) == 1
+    assert len([one for one in starrocks.asked if "MAX(`accepted_at`)" in one]) == 1
+
+
+def test_a_mart_says_its_newest_row_where_its_rows_do_and_stops_nothing_where_it_cannot() -> None:
+    class Marts(_StarRocks):
+        async def rows(
+            self, statement: Statement, *, seconds: float = 10.0, priority: int = 3
+        ) -> list[Row]:
+            if "`exchanged`" in statement.sql:
+                raise WarehouseError("Unknown table 'exchanged'")
+            if "MAX(`last_accepted_at`)" in statement.sql:
+                return [(datetime.fromisoformat("2026-11-21 10:00:00"),)]
+            return await super().rows(statement, seconds=seconds, priority=priority)
+
+    starrocks = Marts()
+    column = Property("last_accepted_at", "date-time", "")
+    made = [
+        _collection("days", properties=(column,)),
+        _collection("exchanged", properties=(column,)),
+        _collection("plain"),
+    ]
+    versions = Versions(starrocks, made, ManualClock())
+    starrocks.versions = {"days": 1, "exchanged": 1, "plain": 1}
+    _polled(starrocks, versions)
+    found = {name: versions.of(name) for name in starrocks.versions}
+    assert None not in found.values()
+    newest = {name: one.newest_accepted_at for name, one in found.items() if one is not None}
+    assert newest == {"days": datetime(2026, 11, 21, 10, tzinfo=UTC), "exchanged": None,
+                      "plain": None}  # fmt: skip
