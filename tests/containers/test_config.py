@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from emdata.settings import REPOSITORY, load_settings
 from emdata.settings.containers import PROFILES
-from runtime.containers.engine import Compose
+from runtime.containers.engine import HA, Compose
 from runtime.containers.secrets import write_secrets
 from tests.containers.compose_platform import STANDINS
 
@@ -28,9 +29,12 @@ COMBINATIONS = [
 ]
 
 
-def config(home: Path, profiles: tuple[str, ...], *files: str) -> tuple[dict[str, Any], str]:
+def config(
+    home: Path, profiles: tuple[str, ...], *files: str, tls: bool = False
+) -> tuple[dict[str, Any], str]:
     """The filled-in configuration, and what Compose warned of."""
     environ = {
+        "EMDATA_TLS": str(tls),
         "EMDATA_HOME": str(home),
         "COMPOSE_PROFILES": ",".join(profiles),
         "EMDATA_COMPOSE_FILES": ",".join(files),
@@ -71,3 +75,23 @@ def test_a_combination_of_profiles_is_clean(tmp_path: Path, profiles: tuple[str,
 def test_an_overlay_is_clean(tmp_path: Path, overlay: str, warehouse: str) -> None:
     _, warnings = config(tmp_path, (warehouse, *OPTIONAL), overlay)
     assert warnings == ""
+
+
+@pytest.mark.parametrize("files", [(), (HA,)], ids=["one", "three"])
+@pytest.mark.parametrize("warehouse", ["starrocks", "lite"])
+def test_the_switch_for_tls_is_clean(
+    tmp_path: Path, warehouse: str, files: tuple[str, ...]
+) -> None:
+    found, warnings = config(tmp_path, (warehouse, *OPTIONAL), *files, tls=True)
+    assert warnings == ""
+    brokers = [
+        one for name, one in found["services"].items() if re.fullmatch("kafka(-[23])?", name)
+    ]
+    assert len(brokers) == (3 if files else 1)
+    for broker in brokers:
+        assert "PEER:SSL" in broker["environment"]["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
+        assert {"tls_ca", "tls_kafka"} <= {one["source"] for one in broker["secrets"]}
+    published = found["services"]["starrocks-fe"] if warehouse == "starrocks" else None
+    if published is not None:
+        targets = [one["target"] for one in published["volumes"]]
+        assert targets.count("/opt/starrocks/fe/conf/fe.conf") == 1
