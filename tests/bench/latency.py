@@ -19,8 +19,8 @@ from emdata.state import connect
 from emdata.state.requests import ask_polls, wait_for
 from runtime.tasks import state_dsn
 from tests.bench.figures import Figure, report
-from tests.support.witness import Simulator
 from tests.support.platform import Platform, running_platform
+from tests.support.witness import Simulator
 
 SERVICES = "postgres,kafka,jobmanager,taskmanager,starrocks,simulator,manager"
 WARM_UP, ROUNDS = 5, 60
