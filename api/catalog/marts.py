@@ -14,11 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from api.catalog.model import Collection, Geometry, Property, Span
 from emdata.errors import ContractError
 from emdata.tabular.model import Kind
+from emdata.yamls import read_yaml
 
 _TYPES: dict[str, Kind] = {
     "varchar": "string",
@@ -61,7 +60,7 @@ def mart_collections(models: Path, database: str) -> Iterator[Collection]:
     Raises ContractError for a declaration that names what is not there.
     """
     for file in sorted(models.rglob("_*.yml")):
-        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        document = read_yaml(file.read_text(encoding="utf-8")) or {}
         tables = [(database, model) for model in document.get("models") or ()]
         for source in document.get("sources") or ():
             tables += [(source["schema"], table) for table in source["tables"]]

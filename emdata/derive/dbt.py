@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-import yaml
-
 from emdata.contracts.base import Field, Record, fields_of
 from emdata.derive.starrocks import RAW_DATABASE
 from emdata.derive.types import META, columns_of, sql_types
+from emdata.yamls import write_yaml
 
 HEADER = "Generated from the contracts by `emdata dbt generate`; edits are lost."
 SOURCES_FILE = "_sources.yml"
@@ -168,5 +167,4 @@ def _sentences(*texts: str) -> str:
 
 
 def _yaml(document: Mapping[str, Any]) -> str:
-    body: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
-    return f"# {HEADER}\n{body}"
+    return f"# {HEADER}\n{write_yaml(document)}"

@@ -42,16 +42,15 @@ def docs(
 
 def dictionary_of(project: Path) -> str:
     """Return the data dictionary of the contracts and of a dbt project's written models."""
-    import yaml
-
     from emdata.contracts import contracts
     from emdata.dbt_project import GENERATED
     from emdata.derive.dictionary import dictionary
+    from emdata.yamls import read_yaml
 
     files = sorted(
         file
         for file in (project / "models").rglob("*.yml")
         if project / GENERATED not in file.parents
     )
-    documents = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    documents = [read_yaml(file.read_text(encoding="utf-8")) for file in files]
     return dictionary(contracts().values(), documents)

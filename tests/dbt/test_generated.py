@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlglot
-import yaml
 from sqlglot import exp
 
 from emdata.contracts import contract, contracts
@@ -17,6 +17,7 @@ from emdata.dbt_project import GENERATED, DbtProject
 from emdata.derive import dbt as derive
 from emdata.derive.types import columns_of
 from emdata.settings import REPOSITORY, load_settings
+from emdata.yamls import read_yaml
 from flink_jobs.windows import correction_days, window_tables
 from runtime.commands.docs import dictionary_of
 
@@ -30,7 +31,7 @@ def written_nodes() -> Iterator[tuple[str, dict[str, Any]]]:
     for file in sorted((PROJECT / "models").rglob("*.yml")):
         if PROJECT / GENERATED in file.parents:
             continue
-        document = yaml.safe_load(file.read_text())
+        document = read_yaml(file.read_text())
         yield from ((file.name, model) for model in document.get("models") or ())
         for source in document.get("sources") or ():
             yield from ((file.name, table) for table in source["tables"])
@@ -39,17 +40,20 @@ def written_nodes() -> Iterator[tuple[str, dict[str, Any]]]:
 def generated_nodes() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (file, node) of what is generated for all contracts."""
     files = derive.generated_files(contracts().values())
-    for source in yaml.safe_load(files[derive.SOURCES_FILE])["sources"]:
+    for source in read_yaml(files[derive.SOURCES_FILE])["sources"]:
         yield from ((derive.SOURCES_FILE, table) for table in source["tables"])
-    for model in yaml.safe_load(files[derive.MODELS_FILE])["models"]:
+    for model in read_yaml(files[derive.MODELS_FILE])["models"]:
         yield derive.MODELS_FILE, model
 
 
-def columns() -> Iterator[Any]:
-    """Yield every column as a pytest parameter."""
-    for file, node in (*written_nodes(), *generated_nodes()):
-        for column in node["columns"]:
-            yield pytest.param(column, id=f"{file}:{node['name']}.{column['name']}")
+@cache
+def columns() -> tuple[Any, ...]:
+    """Every column as a pytest parameter."""
+    return tuple(
+        pytest.param(column, id=f"{file}:{node['name']}.{column['name']}")
+        for file, node in (*written_nodes(), *generated_nodes())
+        for column in node["columns"]
+    )
 
 
 def test_every_number_names_its_unit_and_every_time_its_zone() -> None:
@@ -101,7 +105,7 @@ def test_staging_shows_the_row_with_the_highest_version_then_sequence(name: str)
 
 
 def test_keys_are_tested_and_terms_are_kept() -> None:
-    model = yaml.safe_load(derive.staging_yaml([contract("usda_drought_counties")]))["models"][0]
+    model = read_yaml(derive.staging_yaml([contract("usda_drought_counties")]))["models"][0]
     tests = {column["name"]: column.get("data_tests") for column in model["columns"]}
     assert tests["record_key"] == ["unique"]
     assert tests["county_fips"] == tests["valid_on"] == ["not_null"]
@@ -118,7 +122,7 @@ def test_a_staging_model_written_by_hand_wins(tmp_path: Path) -> None:
     names = {file.name for file in (project.project / GENERATED).iterdir()}
     assert "stg_nws__alerts.sql" not in names
     assert "stg_nws__alert_zones.sql" in names
-    described = yaml.safe_load((project.project / GENERATED / derive.MODELS_FILE).read_text())
+    described = read_yaml((project.project / GENERATED / derive.MODELS_FILE).read_text())
     assert "stg_nws__alerts" not in {model["name"] for model in described["models"]}
 
 
@@ -138,7 +142,7 @@ def test_the_profile_is_for_its_owner_only_and_follows_the_settings(tmp_path: Pa
     settings = load_settings({"STARROCKS_PORT": "19030"}, env_file=None)
     profile = project.write_profile(settings, 'pass "word" #1')
     assert profile.stat().st_mode & 0o077 == 0
-    output = yaml.safe_load(profile.read_text())["emdata"]["outputs"]["platform"]
+    output = read_yaml(profile.read_text())["emdata"]["outputs"]["platform"]
     assert (output["port"], output["password"], output["schema"]) == (
         19030, 'pass "word" #1', settings.starrocks_database,
     )  # fmt: skip
@@ -168,7 +172,7 @@ def test_windows_are_described_as_flink_declares_them() -> None:
 
 
 def test_recounts_leave_out_what_flink_leaves_out() -> None:
-    variables = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
+    variables = read_yaml((PROJECT / "dbt_project.yml").read_text())["vars"]
     state_days = load_settings({}, env_file=None).window_state_days
     assert variables["window_correction_days"] == correction_days(state_days)
 
