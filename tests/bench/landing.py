@@ -76,7 +76,8 @@ def main() -> int:
                 seconds = land(platform, record, writer, RECORDS if number else WARM_UP)
                 if number:
                     rates.append(RECORDS / seconds)
-            print(f"  {case.name}: {', '.join(f'{rate:,.0f}' for rate in rates)} a second")
+            each = ", ".join(f"{rate:,.0f}" for rate in rates)
+            print(f"  {case.name}: {each} a second", flush=True)
             median = statistics.median(rates)
             figures.append(Figure(case.name, median, "records/s", None, AIM, is_floor=True))
     return report(figures)
