@@ -65,7 +65,7 @@ def flood_figures(world: World, _: Path, rounds: int, seconds: float) -> Iterato
     wait_for_version(world, path)
     full = measure(url, connections=16, seconds=seconds, headers=[calm])
     rate, limit = full.rate / 5, full.rate * 0.07
-    allow(world, "commercial", requests_per_minute=int(60 * limit), burst=int(limit))
+    allow(world, "commercial", requests_per_minute=int(60 * limit), burst=max(1, int(limit)))
     # The API learns of a changed policy by a notice. Who asked before has tokens of the old one.
     wait_for(lambda: holds(world, path, probe, int(60 * limit)), 60, "the policy to hold")
     ratios = []
