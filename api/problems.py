@@ -18,6 +18,8 @@ from emdata.telemetry import get_logger
 log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 METHOD_NOT_ALLOWED = 405
+UNREADABLE_BODY = "There was an error parsing the body"
+"""FastAPI's words, with 400, for a body whose bytes are no text; one that is no JSON gets 422."""
 TYPES: dict[str, tuple[int, str]] = {
     "bad-parameter": (400, "A parameter cannot be used"),
     "bad-body": (422, "The body cannot be used"),
@@ -158,6 +160,8 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     kinds = {status: kind for kind, (status, _) in reversed(TYPES.items())}
     kind = kinds.get(error.status_code, "bad-parameter" if error.status_code < 500 else "internal")
+    if error.detail == UNREADABLE_BODY:
+        kind = "bad-body"
     headers, detail = dict(error.headers or {}), str(error.detail)
     if error.status_code == METHOD_NOT_ALLOWED:
         headers["Allow"] = allowed = allowed_methods(request.scope)

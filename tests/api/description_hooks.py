@@ -1,9 +1,9 @@
 """What schemathesis cannot know from JSON Schema, so that what it calls valid is.
 
-Loaded by ``schemathesis.toml``. Four things are said in words in the description: a cursor comes
-from a ``next`` link, a filter is CQL2, a box's south is not above its north, an interval does not
-end before it starts. For a request that is to be accepted they are made right here; nothing is
-changed in one that is to be refused.
+Loaded by ``schemathesis.toml``. Some things are said in words in the description: a cursor comes
+from a ``next`` link and Last-Event-ID from an event, a filter is CQL2, a box's south is not above
+its north, an interval does not end before it starts. For a request that is to be accepted they
+are made right here; nothing is changed in one that is to be refused.
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ schemathesis.openapi.format(
 def map_case(context: HookContext, case: Case) -> Case:
     """Make a request that is to be accepted one that is."""
     meta, query = case.meta, case.query
-    if meta is None or not meta.generation.mode.is_positive or not query:
+    if meta is None or not meta.generation.mode.is_positive:
+        return case
+    if case.headers:
+        case.headers.pop("Last-Event-ID", None)
+    if not query:
         return case
     query.pop("cursor", None)
     if isinstance(box := query.get("bbox"), list):

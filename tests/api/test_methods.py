@@ -122,6 +122,20 @@ def test_options_and_405_name_all_methods_of_a_path(
     assert allowed in refused.json()["detail"]
 
 
+def test_bytes_that_are_no_text_are_a_body_that_cannot_be_used() -> None:
+    app = application()
+
+    @app.post("/read")
+    async def read(body: dict[str, int]) -> dict[str, int]:
+        return body
+
+    client = TestClient(app, raise_server_exceptions=False)
+    headers = {"Content-Type": "application/json"}
+    for content in (b"\xff\x00\x01", b"{", b'{"a": "b"}'):
+        answer = client.post("/read", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/bad-body")
+
+
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "GET"])
 def test_what_is_not_there_is_not_there_for_any_method(client: TestClient, method: str) -> None:
     answer = client.request(method, "/nothing")
