@@ -48,6 +48,8 @@ def map_case(context: HookContext, case: Case) -> Case:
         return case
     if case.headers:
         case.headers.pop("Last-Event-ID", None)
+    if case.operation.path.endswith("/stream") and not {"limit", "seconds"} & set(query or ()):
+        case.query = query = {**(query or {}), "limit": 0}  # or it lasts for half a minute
     if not query:
         return case
     query.pop("cursor", None)
