@@ -58,5 +58,9 @@ class Station(Record, frozen=True, kw_only=True):
     opened_at: UtcDatetime | None = None
 
     dataset: ClassVar[Dataset] = replace(
-        Reading.dataset, name="gauge_a_stations", key=("station",), version=None
+        Reading.dataset,
+        name="gauge_a_stations",
+        key=("station",),
+        version=None,
+        event_time="opened_at",
     )

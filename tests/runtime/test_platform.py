@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -146,6 +147,8 @@ def test_an_interrupted_start_ends_at_once_and_says_what_is_left(home: Path) -> 
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A script's job in the background ignores SIGINT, and so does what it starts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
         wait_for(lambda: platform_processes(home / "simulated"), 60, "servers to be coming up")
