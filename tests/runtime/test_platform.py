@@ -148,7 +148,7 @@ def test_an_interrupted_start_ends_at_once_and_says_what_is_left(home: Path) -> 
         stderr=subprocess.PIPE,
         text=True,
         # A script's job in the background ignores SIGINT, and so does what it starts.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     try:
         wait_for(lambda: platform_processes(home / "simulated"), 60, "servers to be coming up")
