@@ -93,9 +93,9 @@ class Account:
     """What a process knows of one bucket; every instant is on the monotonic clock."""
 
     __slots__ = (
-        "_day_ends", "_day_left", "_left", "_refused", "_refused_until", "_seen", "budget",
-        "expires", "is_asked", "key", "local_at", "local_day", "local_level", "size", "spent",
-        "tokens", "waiting",
+        "_day_ends", "_day_left", "_is_drained", "_left", "_next", "_refused", "_refused_until",
+        "_seen", "_spacing", "budget", "expires", "is_asked", "key", "local_at", "local_day",
+        "local_level", "size", "spent", "tokens", "waiting",
     )  # fmt: skip
 
     def __init__(self, key: str, budget: Budget, now: float) -> None:
@@ -104,15 +104,19 @@ class Account:
         self.is_asked, self.waiting, self.spent = False, 0, 0
         self._refused_until = -math.inf
         self._refused: Limit = "minute"
+        self._is_drained, self._spacing, self._next = False, 0.0, now
         self._left, self._seen = float(budget.burst), now
         self._day_left, self._day_ends = budget.per_day, now + DAY_SECONDS
         self.local_level: float | None = None
         self.local_at, self.local_day = now, -1
 
     def take(self, now: float) -> bool | None:
-        """Spend a token: True; False when the bucket is known to be empty; None: ask it."""
+        """Spend a token: True; False when none is to be had yet; None: ask the bucket."""
         if self.tokens and now < self.expires:
+            if now < self._next:
+                return False
             self.tokens -= 1
+            self._next = max(self._next, now - self._spacing) + self._spacing
             return True
         return False if now < self._refused_until else None
 
@@ -139,7 +143,9 @@ class Account:
         self._left, self._seen = grant.left, now
         self._day_left, self._day_ends = grant.day_left, now + grant.day_seconds
         self.local_level = None
-        if grant.tokens >= want.tokens:
+        was_drained, self._is_drained = self._is_drained, grant.tokens < want.tokens
+        self._spacing = 0.0
+        if not self._is_drained:
             return
         # What it gave is spent first; then nothing is asked for until some has come together:
         # a flood would otherwise cost a call for every token that drops in.
@@ -149,7 +155,12 @@ class Account:
             self._refused = "minute"
             wait = max(_seconds(1 - grant.left, self.budget.rate), self._rest())
         # Whoever changes a policy, or gives tokens back, is noticed within these seconds.
-        self._refused_until = now + min(wait, LEASE_SECONDS)
+        wait = min(wait, LEASE_SECONDS)
+        self._refused_until = now + wait
+        if was_drained:
+            # Whoever goes on asking gets them one after the other: what is served all at once
+            # stands in the way of others. A burst is served as it comes.
+            self._spacing = wait / max(self.tokens, 1)
 
     def _rest(self) -> float:
         """Return how long to leave an empty bucket: never so long that it would run over.
@@ -188,12 +199,16 @@ class Account:
         day_seconds = max(0.0, self._day_ends - now)
         if is_allowed:
             seconds = _seconds(burst - level, rate)
+        elif self.tokens and now < self._next:
+            return Decision(False, "minute", self._next - now, 0, self._days_left(), day_seconds)
         else:
             seconds = max(_seconds(1 - level, rate), self._refused_until - now)
             seconds = day_seconds if self._refused == "day" else seconds
-        remaining = int(level) if is_allowed else 0
-        day_remaining = max(0, self._day_left + self.tokens - self.spent)
-        return Decision(is_allowed, self._refused, seconds, remaining, day_remaining, day_seconds)
+        remaining, left = int(level) if is_allowed else 0, self._days_left()
+        return Decision(is_allowed, self._refused, seconds, remaining, left, day_seconds)
+
+    def _days_left(self) -> int:
+        return max(0, self._day_left + self.tokens - self.spent)
 
 
 def _seconds(tokens: float, rate: float) -> float:

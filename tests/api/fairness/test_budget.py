@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -214,3 +215,21 @@ def _spent(take: Callable[[], bool]) -> int:
     while take():
         count += 1
     return count
+
+
+def test_who_goes_on_asking_is_served_evenly_and_a_burst_at_once() -> None:
+    budget = Budget(100.0, 50, 1_000_000)
+    account = Account("flood", budget, 0.0)
+    account.is_asked = True
+    account.granted(Want("flood", budget, 60), Grant(50, 0.0, NEVER, 3600.0), 0.0)
+    assert all(account.take(0.0) for _ in range(50)), "a burst is served as it comes"
+    account.granted(Want("flood", budget, 60), Grant(10, 0.0, NEVER, 3600.0), 0.1)
+    rest = account._refused_until - 0.1
+    served = [at for at in range(1000) if account.take(0.1 + at / 1000 * rest)]
+    assert len(served) == 10
+    # The first two may come together: who was refused in between has one to the good.
+    assert all(90 <= after - before <= 110 for before, after in pairwise(served[1:]))
+    refused = account.decision(False, 0.1 + 0.05 * rest)
+    assert not refused.is_allowed
+    account.granted(Want("flood", budget, 5), Grant(5, 10.0, NEVER, 3600.0), 2.0)
+    assert all(account.take(2.0) for _ in range(5)), "nobody waits who asks within the limit"
