@@ -24,7 +24,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 PATIENCE_S = 60.0
-GIVES_WAY = 10  # clients are other machines; on the cores of this one the server comes first
+GIVES_WAY, GIVES_WAY_MORE = 5, 15
+"""Clients would be other machines, and a flood another than its neighbor: on the cores that they
+share, the server comes first, then who is measured."""
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -80,12 +82,18 @@ def started(
     rate: float = 0.0,
     headers: Sequence[str] = (),
     paths: Path | None = None,
+    nice: int = GIVES_WAY,
 ) -> subprocess.Popen[str]:
     """Start a generator that asks by the time this returns; ``result`` waits for its end.
 
-    paths: a file with a path a line, in turns.
+    paths: a file with a path a line, in turns. nice: as of the command.
     """
-    given = [f"--connections={connections}", f"--seconds={seconds}", f"--rate={rate}"]
+    given = [
+        f"--connections={connections}",
+        f"--seconds={seconds}",
+        f"--rate={rate}",
+        f"--nice={nice}",
+    ]
     given += [] if paths is None else [f"--paths={paths}"]
     given += [f"--header={one}" for one in headers]
     command = [sys.executable, "-m", "tests.bench.api.client", url, *given]
@@ -233,8 +241,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--paths", default="")
     parser.add_argument("--header", action="append", default=[])
-    os.nice(GIVES_WAY)
-    print(json.dumps(asdict(_run(parser.parse_args()))))
+    parser.add_argument("--nice", type=int, default=0)
+    given = parser.parse_args()
+    os.nice(given.nice)
+    print(json.dumps(asdict(_run(given))))
 
 
 if __name__ == "__main__":

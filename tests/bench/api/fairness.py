@@ -18,7 +18,7 @@ from emdata.state.changes import Change
 from emdata.state.database import connect, dsn_of
 from emdata.state.organizations import NewOrganization, add_organization
 from tests.api.world import World
-from tests.bench.api.client import Load, measure, result, started
+from tests.bench.api.client import GIVES_WAY_MORE, Load, measure, result, started
 from tests.bench.api.items import LIMIT, PATH
 from tests.bench.api.world import allow, wait_for_version
 from tests.bench.figures import Figure
@@ -91,7 +91,9 @@ def _beside(
 ) -> tuple[Load, Load]:
     """Loads of one organization and of the flood around it, which begins first and ends last."""
     (rate, offered), (calm, loud) = rates, lines
-    with started(url, connections=32, seconds=seconds + 4, rate=offered, headers=[loud]) as process:
+    with started(
+        url, connections=32, seconds=seconds + 4, rate=offered, headers=[loud], nice=GIVES_WAY_MORE
+    ) as process:
         time.sleep(1)
         beside = measure(url, connections=16, seconds=seconds, rate=rate, headers=[calm])
         has_ended = process.poll() is not None
