@@ -94,8 +94,9 @@ def hour_differences(simulator: Simulator, warehouse: Warehouse) -> list[str]:
 
 
 def _served_by_sources() -> list[str]:
-    """Datasets that come from outside; what the platform derives no simulator serves."""
-    return [name for name, record in contracts().items() if record.dataset.source != "derived"]
+    """Datasets that sources serve: not what the platform derives, nor what its API is given."""
+    made_here = {"derived", "api"}
+    return [name for name, one in contracts().items() if one.dataset.source not in made_here]
 
 
 def _hour_end(at: datetime) -> datetime:
