@@ -17,8 +17,7 @@ from emdata.errors import ContractError
 
 MAX_BIGINT = 2**63 - 1
 MAX_KEY_BYTES = TEXT_LENGTH_FACTOR * KEY_LENGTH
-VERSION_LENGTH = 64
-MAX_VERSION_BYTES = TEXT_LENGTH_FACTOR * VERSION_LENGTH
+MAX_VERSION_BYTES = TEXT_LENGTH_FACTOR * 64
 
 
 def check_storable(record: Record) -> None:

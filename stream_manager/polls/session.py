@@ -15,9 +15,8 @@ import msgspec
 from emdata.commits import Commit, DatasetCounts, SeenUpdate
 from emdata.contracts.base import Priority, Record, RecordEncoder, json_decoder
 from emdata.contracts.identity import short_hash
-from emdata.derive.limits import VERSION_LENGTH, check_identity, check_values
+from emdata.derive.limits import check_identity, check_values
 from emdata.derive.rows import RowEncoder
-from emdata.derive.types import KEY_LENGTH
 from emdata.errors import BufferUnavailable
 from emdata.telemetry import get_logger
 from stream_manager.buffer import Block, Drafts
@@ -107,19 +106,16 @@ class PollSession:
         """
         refused = [] if refused is None else refused
         pending = self._pending_of(record)
-        encoder, tally, admit = pending.rows, self.tally, self._admit
-        read = encoder.read
+        read, tally = pending.rows.read, self.tally
         for index, raw in enumerate(rows):
             row = read(raw)
-            try:
-                is_taken = row is not None and admit(row, pending, encoder)
-            except RECORD_ERRORS:
-                is_taken = False  # its record says why
-            if is_taken:
+            if row is not None and self._take_row(row, pending):
                 tally.rows += 1
                 tally.parsed += 1
-            elif (reason := self._take_doubtful(raw, pending)) is not None:
-                refused.append((index, reason))
+            else:
+                reason = self._take_doubtful(raw, pending)
+                if reason is not None:
+                    refused.append((index, reason))
             if self._waiting >= self.context.batch_size:
                 await self._hand_over()
 
@@ -324,10 +320,18 @@ class PollSession:
             return str(error)
         return None
 
-    def _admit(self, record: Record, pending: Pending, encoder: RecordEncoder | RowEncoder) -> bool:
-        """Return True once a record is counted, and taken unless it is known.
+    def _take_row(self, row: Record, pending: Pending) -> bool:
+        """Take a row that stands for a record; False when only the record says what is wrong."""
+        try:
+            self._admit(row, pending, pending.rows)
+        except RECORD_ERRORS:
+            return False
+        return True
 
-        Raises one of RECORD_ERRORS for a record that cannot be stored, which is not counted then.
+    def _admit(self, record: Record, pending: Pending, encoder: RecordEncoder | RowEncoder) -> None:
+        """Count a record and take it unless it is known; whatever this raises, nothing is counted.
+
+        Raises one of RECORD_ERRORS for a record that cannot be stored.
         """
         key, version, content_hash, event = encoder.encode(record)
         payload, counts = encoder.payload, pending.counts
@@ -337,23 +341,21 @@ class PollSession:
         if pending.is_compared and self._is_known(pending, key_hash, content_hash):
             counts.records += 1
             counts.unchanged += 1
-            return True
+            return
         if len(payload) > MAX_PAYLOAD:
             raise RecordTooLarge(f"{len(payload)} bytes; a record may have {MAX_PAYLOAD}")
         if encoder is pending.records:
             check_values(record, pending.records.values, len(payload))
-        if len(key) > KEY_LENGTH or (version is not None and len(version) > VERSION_LENGTH):
-            check_identity(pending.dataset.name, key, version)
+        check_identity(pending.dataset.name, key, version)
         kafka_key = key if pending.is_keyed_alike else record.kafka_key()
         region = record.region_code() if pending.is_regional else None
         priority = self._decide(record)  # last, for it counts
         counts.records += 1
         if not (self._room[priority] or self._admits(priority)):
             counts.deferred += 1
-            return True
+            return
         pending.add(key, version, kafka_key, key_hash, content_hash, priority, payload, region)
         self._waiting += 1
-        return True
 
     def _pending_of(self, record: type[Record]) -> Pending:
         pending = self._pending.get(record.dataset.name)
